@@ -1,0 +1,196 @@
+"""The words the whole front of the house shares: members, stories, votes and their updates.
+
+Plain frozen data. Knows no platform library, no SQL, no torch. Times are seconds since the Unix
+epoch (UTC); durations are seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from model.engine import SamplingParams
+
+Period = Literal["day", "week", "month", "all"]
+PERIOD_SECONDS: dict[Period, float | None] = {
+    "day": 86_400.0,
+    "week": 7 * 86_400.0,
+    "month": 30 * 86_400.0,
+    "all": None,
+}
+VoteValue = Literal[-1, 0, 1]
+"""Up, down, or 0 for "take my vote back"."""
+
+
+class Status(StrEnum):
+    """A story's life: queued → writing → finished, failed or cancelled; any of those → deleted."""
+
+    QUEUED = "queued"
+    WRITING = "writing"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DELETED = "deleted"
+
+    @property
+    def is_open(self) -> bool:
+        """Still to be written: survives a restart by being queued again."""
+        return self in (Status.QUEUED, Status.WRITING)
+
+
+class Relation(StrEnum):
+    """How a story came from its parent."""
+
+    CONTINUATION = "continuation"
+    VERSION = "version"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who speaks, and where, in the platform's own ids. The first argument of every use case."""
+
+    platform: str
+    """"discord", "telegram" or "console"."""
+    member_id: str
+    member_name: str
+    community_id: str
+    """Server, group, or the private chat itself."""
+    community_name: str = ""
+    is_private: bool = False
+    """A private chat: its stories are the caller's own affair."""
+    locale: str = "en"
+    """BCP 47 tag such as "en-GB", as the platform reports it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person on one platform, as the store knows them."""
+
+    id: int
+    platform: str
+    platform_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Community:
+    """A server, group or private chat, as the store knows it."""
+
+    id: int
+    platform: str
+    platform_id: str
+    name: str
+    is_private: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CommunitySettings:
+    """What a community chose for itself; None leaves the operator's default."""
+
+    genres: tuple[str, ...] | None = None
+    """Genres allowed here."""
+    max_new_tokens: int | None = None
+    """Longest story here, in tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A story's votes. `rank` is the Wilson lower bound (bot.ranking)."""
+
+    ups: int = 0
+    downs: int = 0
+    rank: float = 0.0
+
+    @property
+    def score(self) -> int:
+        return self.ups - self.downs
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What wrote a story, enough to write it again."""
+
+    model: str
+    revision: str
+    adapter_hash: str | None
+    n_tokens: int
+    seconds: float
+    """Time from the start of generation to its last token."""
+    finish_reason: Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewStory:
+    """A story to record as queued."""
+
+    member_id: int
+    community_id: int
+    genre: str
+    title: str
+    prompt: str
+    """The opening as members read it; the story's text begins with it."""
+    sampling: SamplingParams
+    parent_id: int | None = None
+    relation: Relation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One story, at whatever stage of its life."""
+
+    id: int
+    status: Status
+    community_id: int
+    author_id: int | None
+    """None once the author asked to be forgotten."""
+    author_name: str
+    genre: str
+    title: str
+    prompt: str
+    text: str
+    """What members read. While writing: the text so far. Empty when deleted."""
+    sampling: SamplingParams
+    created_at: float
+    finished_at: float | None = None
+    attempts: int = 0
+    """How often it was handed to a worker."""
+    failure: str | None = None
+    """Why it failed: a key of bot.texts."""
+    parent_id: int | None = None
+    relation: Relation | None = None
+    provenance: Provenance | None = None
+    tally: Tally = field(default_factory=Tally)
+
+
+@dataclass(frozen=True, slots=True)
+class StoryUpdate:
+    """The newest state of a story that someone watches. The last one has a closed status."""
+
+    story: Story
+    position: int | None = None
+    """1 is next; None once writing."""
+    expected_wait_s: float | None = None
+    """Rough wait until writing begins; None when unknown."""
+
+    @property
+    def is_final(self) -> bool:
+        return not self.story.status.is_open
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Where a platform shows a story, so that a restart can go on in the same message."""
+
+    story_id: int
+    platform: str
+    channel_id: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What /forget removed."""
+
+    stories: int
+    votes: int

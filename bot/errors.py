@@ -1,0 +1,193 @@
+"""Everything that can go wrong on purpose, in one tree.
+
+CliffhangerError
+├── MemberError               said to the member, in their words, through bot.texts
+│   ├── BadInput              what they typed cannot be used
+│   │   ├── UnknownGenre
+│   │   ├── PromptTooLong / TitleTooLong
+│   │   ├── NothingToRead     only whitespace or control characters
+│   │   ├── NotANumber / NotAChoice
+│   │   └── BlockedWords
+│   ├── NotPossible           well put, but not allowed or not there
+│   │   ├── StoryNotFound / NoStories
+│   │   ├── OwnStory
+│   │   ├── NotYours
+│   │   └── NotFinished / AlreadyEnded
+│   └── TryLater              would work at another time
+│       ├── QueueFull
+│       ├── TooManyPending / QuotaUsed / CoolingDown
+│       ├── StoreBusy
+│       └── Stopping
+└── OperatorError             said to whoever runs the bot; the text says what to do
+    ├── SettingsError
+    ├── DatabaseError
+    ├── PlatformError         wrong token, address in use, conflicting process
+    └── (the model's own: model.engine.EngineError)
+
+A MemberError carries the key of its sentence in bot/locales and the values to fill in. Its own
+str() is for logs only.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CliffhangerError(Exception):
+    """Root of the tree."""
+
+
+class OperatorError(CliffhangerError):
+    """Something only whoever runs the bot can mend; the text says what and how."""
+
+
+class SettingsError(OperatorError):
+    """A setting is missing or wrong; names the key."""
+
+
+class DatabaseError(OperatorError):
+    """The database cannot be opened, is locked by another process, or needs `db upgrade`."""
+
+
+class PlatformError(OperatorError):
+    """A platform refused the bot as it is set up."""
+
+
+class MemberError(CliffhangerError):
+    """Shown to a member. `key` names the sentence; `values` fill it in."""
+
+    key: ClassVar[str]
+
+    def __init__(self, **values: str | int | float) -> None:
+        self.values = values
+        super().__init__(f"{self.key} {values}" if values else self.key)
+
+
+class BadInput(MemberError):
+    """What the member typed cannot be used."""
+
+
+class UnknownGenre(BadInput):
+    """values: given, nearest ("" if none is near), choices (comma-separated)."""
+
+    key = "error-unknown-genre"
+
+
+class PromptTooLong(BadInput):
+    """values: length, limit (characters)."""
+
+    key = "error-prompt-too-long"
+
+
+class TitleTooLong(BadInput):
+    """values: length, limit (characters)."""
+
+    key = "error-title-too-long"
+
+
+class NothingToRead(BadInput):
+    """Whitespace or invisible characters only."""
+
+    key = "error-nothing-to-read"
+
+
+class NotANumber(BadInput):
+    """values: given."""
+
+    key = "error-not-a-number"
+
+
+class NotAChoice(BadInput):
+    """values: given, what ("period", "length", "vote", …), choices (comma-separated)."""
+
+    key = "error-not-a-choice"
+
+
+class BlockedWords(BadInput):
+    """The operator's or the community's word list refuses this text."""
+
+    key = "error-blocked-words"
+
+
+class NotPossible(MemberError):
+    """Understood, but not allowed or not there."""
+
+
+class StoryNotFound(NotPossible):
+    """values: id. Also for deleted stories and for other communities' stories."""
+
+    key = "error-story-not-found"
+
+
+class NoStories(NotPossible):
+    """Nothing to show yet."""
+
+    key = "error-no-stories"
+
+
+class OwnStory(NotPossible):
+    """A vote on one's own story."""
+
+    key = "error-own-story"
+
+
+class NotYours(NotPossible):
+    """values: id. Only the author may do this."""
+
+    key = "error-not-yours"
+
+
+class NotFinished(NotPossible):
+    """values: id. Voting on, or continuing, a story that is not finished."""
+
+    key = "error-not-finished"
+
+
+class AlreadyEnded(NotPossible):
+    """values: id. Cancelling a story that is not being written any more."""
+
+    key = "error-already-ended"
+
+
+class TryLater(MemberError):
+    """Would work at another time."""
+
+
+class QueueFull(TryLater):
+    """values: minutes."""
+
+    key = "error-queue-full"
+
+    def __init__(self, expected_wait_s: float) -> None:
+        self.expected_wait_s = expected_wait_s
+        super().__init__(minutes=max(1, round(expected_wait_s / 60)))
+
+
+class TooManyPending(TryLater):
+    """values: limit."""
+
+    key = "error-too-many-pending"
+
+
+class QuotaUsed(TryLater):
+    """values: limit, hours."""
+
+    key = "error-quota-used"
+
+
+class CoolingDown(TryLater):
+    """values: seconds."""
+
+    key = "error-cooling-down"
+
+
+class StoreBusy(TryLater):
+    """The database stayed locked for too long; nothing was changed."""
+
+    key = "error-store-busy"
+
+
+class Stopping(TryLater):
+    """The bot is shutting down."""
+
+    key = "error-stopping"

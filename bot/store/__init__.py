@@ -1,0 +1,174 @@
+"""What must survive: members, communities, stories, votes, settings.
+
+`StoryStore` is the whole surface the rest of the house sees; `open_store(url)` is the only way to
+get one. Every method that returns has its effect on disk. Knows SQL and nothing of platforms,
+queues or models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from bot.domain import (
+    Caller,
+    Community,
+    CommunitySettings,
+    Forgotten,
+    Member,
+    NewStory,
+    Post,
+    Provenance,
+    Story,
+    Tally,
+    VoteValue,
+)
+
+
+class StoryStore(Protocol):
+    """Open with `async with`. Raises DatabaseError (operator) at opening, StoreBusy after it."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *exc: object) -> None: ...
+
+    # -- people and places ---------------------------------------------------------------------
+    async def enter(self, caller: Caller) -> tuple[Member, Community]:
+        """The caller's rows, made on first sight, names kept up to date. Writes only on change."""
+        ...
+
+    async def community_settings(self, community_id: int) -> CommunitySettings: ...
+
+    async def save_community_settings(
+        self, community_id: int, settings: CommunitySettings
+    ) -> None: ...
+
+    # -- a story's life ------------------------------------------------------------------------
+    async def add_story(self, new: NewStory) -> Story:
+        """Record a story as queued."""
+        ...
+
+    async def discard_story(self, story_id: int) -> None:
+        """Remove a queued story that was never acknowledged (the queue refused it)."""
+        ...
+
+    async def begin_attempt(self, story_id: int) -> int | None:
+        """Count one more hand-over to a worker; the new count, None if the story is closed."""
+        ...
+
+    async def start_story(self, story_id: int) -> bool:
+        """queued → writing. True if this call did it."""
+        ...
+
+    async def finish_story(self, story_id: int, text: str, provenance: Provenance) -> bool:
+        """queued|writing → finished, once: False if the story was closed before."""
+        ...
+
+    async def fail_story(self, story_id: int, failure: str) -> bool:
+        """queued|writing → failed. `failure` is a key of bot.texts."""
+        ...
+
+    async def cancel_story(self, story_id: int, text: str = "") -> bool:
+        """queued|writing → cancelled, keeping the text so far."""
+        ...
+
+    async def delete_story(self, story_id: int) -> bool:
+        """Any status → deleted: words and votes removed, the row stays for its continuations."""
+        ...
+
+    # -- reading -------------------------------------------------------------------------------
+    async def story(self, story_id: int) -> Story | None: ...
+
+    async def unfinished_stories(self) -> list[Story]:
+        """queued and writing, oldest first."""
+        ...
+
+    async def story_members(self, story_ids: Sequence[int]) -> dict[int, Member]:
+        """Author of each story that still has one."""
+        ...
+
+    async def top_stories(
+        self,
+        community_id: int,
+        *,
+        genre: str | None = None,
+        since: float | None = None,
+        limit: int = 10,
+        offset: int = 0,
+    ) -> list[Story]:
+        """Finished stories by rank, then score, then newest. `since` bounds finished_at."""
+        ...
+
+    async def stories_by(self, member_id: int, *, limit: int = 10, offset: int = 0) -> list[Story]:
+        """A member's own stories in every community, newest first, deleted ones left out."""
+        ...
+
+    async def random_story(self, community_id: int, genre: str | None = None) -> Story | None: ...
+
+    async def count_stories(
+        self, member_id: int, *, since: float | None = None, open_only: bool = False
+    ) -> int:
+        """How many stories a member asked for: since a time, or only those still to be written."""
+        ...
+
+    async def last_story_at(self, member_id: int) -> float | None:
+        """When the member last asked for a story."""
+        ...
+
+    # -- votes ---------------------------------------------------------------------------------
+    async def cast_vote(self, member_id: int, story_id: int, value: VoteValue) -> Tally:
+        """Set, change or (0) remove a vote; the story's tally and rank change in the same
+        transaction. Raises StoryNotFound, NotFinished, OwnStory."""
+        ...
+
+    async def vote_of(self, member_id: int, story_id: int) -> VoteValue: ...
+
+    # -- where a story is shown ----------------------------------------------------------------
+    async def add_post(self, post: Post) -> None: ...
+
+    async def open_posts(self, platform: str) -> list[Post]:
+        """First posts of stories still to be written, oldest first."""
+        ...
+
+    async def posts(self, story_id: int) -> list[Post]: ...
+
+    # -- a member's own data -------------------------------------------------------------------
+    async def export_member(self, member_id: int) -> dict[str, Any]:
+        """Everything kept about a member, ready for JSON."""
+        ...
+
+    async def forget_member(self, member_id: int) -> Forgotten:
+        """Delete the member, their votes (tallies follow) and their stories' words."""
+        ...
+
+    # -- the house's own notes -----------------------------------------------------------------
+    async def note(self, key: str) -> str | None:
+        """A value kept across restarts, such as the hash of the synced command tree."""
+        ...
+
+    async def save_note(self, key: str, value: str) -> None: ...
+
+
+def open_store(url: str) -> StoryStore:
+    """The store at `url`, such as `sqlite:///cliffhanger.db` or `postgresql://…`.
+
+    Opens nothing yet. Raises SettingsError for a URL that names no known database.
+    """
+    from bot.store.store import SqlStore
+
+    return SqlStore(url)
+
+
+async def upgrade(url: str) -> list[str]:
+    """Bring the database at `url` to the newest schema; the migrations that were run."""
+    from bot.store.migrate import upgrade_database
+
+    return await upgrade_database(url)
+
+
+async def backup(url: str, target: Path) -> Path:
+    """Copy the database at `url` to `target` while it is in use."""
+    from bot.store.migrate import backup_database
+
+    return await backup_database(url, target)
