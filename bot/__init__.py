@@ -1,1 +1,1 @@
-"""The front of the house: platforms, the story service, the queue and the store. No torch in here."""
+"""The front of the house: platforms, the story service, queue and store. No torch in here."""

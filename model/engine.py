@@ -6,7 +6,7 @@ front end can name requests and updates without installing torch.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self
 
@@ -132,10 +132,10 @@ class Engine(Protocol):
         """How many requests are written at the same time; more wait inside the engine."""
         ...
 
-    def generate(self, request: GenerationRequest) -> AsyncIterator[TextChunk]:
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[TextChunk, None]:
         """Stream the completion of `request`.
 
-        Closing the iterator (or cancelling the task that reads it) frees its slot at the next
+        Closing the generator (or cancelling the task that reads it) frees its slot at the next
         step. The last chunk carries `finish_reason`. Raises GenerationFailed for this request
         alone, and for a genre the table does not have.
         """

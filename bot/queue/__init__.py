@@ -1,0 +1,131 @@
+"""The line between those who ask for stories and those who write them.
+
+`StoryQueue` is the whole surface; `open_queue(url)` is the only way to get one. The queue carries
+jobs one way and updates the other and may forget everything on a restart: the store is the
+ledger, and what is still open there is submitted again. Knows no platform and no SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from typing import Literal, Protocol, Self
+
+from model.engine import EngineInfo, FinishReason, GenerationRequest
+
+JobEvent = Literal["waiting", "writing", "finished", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One story to write, once. `attempt` tells a redelivery from the delivery before it."""
+
+    story_id: int
+    attempt: int
+    member: str
+    """Whose turn it is: the queue is fair between members."""
+    request: GenerationRequest
+
+
+@dataclass(frozen=True, slots=True)
+class JobUpdate:
+    """The newest state of a job. Updates may be skipped, since each holds all that came before."""
+
+    story_id: int
+    attempt: int
+    event: JobEvent
+    position: int | None = None
+    """While waiting: 1 is next."""
+    expected_wait_s: float | None = None
+    completion: str = ""
+    """The raw completion so far."""
+    n_tokens: int = 0
+    seconds: float = 0.0
+    """Since writing began."""
+    finish_reason: FinishReason | None = None
+    engine: EngineInfo | None = None
+    """Set when finished."""
+
+    @property
+    def is_final(self) -> bool:
+        return self.event in ("finished", "failed", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """The line as it stands."""
+
+    waiting: tuple[int, ...] = ()
+    """Story ids in the order they will be taken."""
+    writing: tuple[int, ...] = ()
+    slots: int = 0
+    """Stories written at the same time; 0 while no worker has joined."""
+    expected_wait_s: float = 0.0
+    """For a story submitted now."""
+    engine: EngineInfo | None = None
+    """What the workers run; None while none has joined."""
+
+
+class Writer(Protocol):
+    """What a worker brings to the queue."""
+
+    @property
+    def slots(self) -> int: ...
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    def write(self, job: Job) -> AsyncGenerator[JobUpdate, None]:
+        """Yield "writing" updates and at last a "finished" one. Closing the generator stops it."""
+        ...
+
+
+class StoryQueue(Protocol):
+    """Open with `async with`."""
+
+    async def submit(self, job: Job, *, even_if_full: bool = False) -> None:
+        """Put a job in line. Raises bot.errors.QueueFull with the expected wait.
+
+        `even_if_full` is for stories acknowledged before a restart: they are never refused.
+        """
+        ...
+
+    def updates(self, story_id: int) -> AsyncIterator[JobUpdate]:
+        """Follow a submitted job, from its state now to its final update. One reader a job."""
+        ...
+
+    async def cancel(self, story_id: int) -> None:
+        """Take a job out of the line, or stop its writing; its reader hears "cancelled".
+
+        Nothing happens where the job has ended or is unknown.
+        """
+        ...
+
+    async def state(self) -> QueueState: ...
+
+    async def work(self, writer: Writer) -> None:
+        """Serve as a worker until cancelled: at most `writer.slots` jobs at the same time.
+
+        Jobs being written when the worker leaves go back to the head of the line.
+        """
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *exc: object) -> None: ...
+
+
+def open_queue(url: str, *, max_waiting: int = 200) -> StoryQueue:
+    """The queue at `url`, refusing newcomers once `max_waiting` jobs are in line.
+
+    Raises SettingsError for a URL that names no known transport.
+    """
+    from bot.errors import SettingsError
+
+    if url.startswith("memory:"):
+        from bot.queue.memory import MemoryQueue
+
+        return MemoryQueue(max_waiting)
+    raise SettingsError(
+        f"QUEUE_URL is {url!r}: no such queue. Use memory:// (one process does everything)."
+    )

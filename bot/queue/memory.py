@@ -1,0 +1,252 @@
+"""The queue inside one process: bounded, fair between members, cancellable.
+
+Fair means: a free slot goes to the member with the fewest stories being written, and among
+those to the one who waited longest since their last turn. So one member's ten jobs delay
+another's first by at most the stories already being written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Self
+
+from bot.errors import QueueFull
+from bot.queue import Job, JobEvent, JobUpdate, QueueState, Writer
+from model.engine import EngineError, EngineInfo
+
+log = logging.getLogger(__name__)
+
+FIRST_GUESS_S = 20.0
+"""Assumed seconds a story before one has been timed."""
+SMOOTHING = 0.2
+"""Weight of the newest story in the moving average of seconds a story."""
+
+
+@dataclass(slots=True, eq=False)
+class _Record:
+    """One job's place in the queue, from submission until its reader has heard the end."""
+
+    job: Job
+    update: JobUpdate
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+    cancel_asked: bool = False
+
+    def publish(self, update: JobUpdate) -> None:
+        self.update = update
+        self.changed.set()
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One member's jobs."""
+
+    waiting: deque[_Record] = field(default_factory=deque)
+    writing: int = 0
+    last_turn: int = 0
+
+
+class MemoryQueue:
+    """`StoryQueue` on asyncio alone. Everything happens on one event loop."""
+
+    def __init__(self, max_waiting: int) -> None:
+        self._max_waiting = max_waiting
+        self._records: dict[int, _Record] = {}
+        self._lanes: dict[str, _Lane] = {}
+        self._turn = 0
+        self._n_waiting = 0
+        self._order: tuple[int, ...] | None = None  # cached; None when the line moved
+        self._arrival = asyncio.Event()
+        self._slots = 0
+        self._engine: EngineInfo | None = None
+        self._average_s = FIRST_GUESS_S
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        for record in self._records.values():
+            if record.task is not None:
+                record.task.cancel()
+
+    # -- those who ask -------------------------------------------------------------------------
+    async def submit(self, job: Job, *, even_if_full: bool = False) -> None:
+        if self._n_waiting >= self._max_waiting and not even_if_full:
+            raise QueueFull(self._wait_behind(self._n_waiting))
+        if job.story_id in self._records:
+            raise ValueError(f"story {job.story_id} is in the queue already")
+        record = _Record(job, JobUpdate(job.story_id, job.attempt, "waiting"))
+        self._records[job.story_id] = record
+        self._lane(job.member).waiting.append(record)
+        self._n_waiting += 1
+        self._line_moved()
+
+    async def updates(self, story_id: int) -> AsyncIterator[JobUpdate]:
+        record = self._records[story_id]
+        while True:
+            record.changed.clear()
+            update = self._with_position(record.update)
+            yield update
+            if update.is_final:
+                self._records.pop(story_id, None)
+                return
+            await record.changed.wait()
+
+    async def cancel(self, story_id: int) -> None:
+        record = self._records.get(story_id)
+        if record is None or record.update.is_final:
+            return
+        record.cancel_asked = True
+        if record.task is not None:
+            record.task.cancel()
+            return
+        lane = self._lane(record.job.member)
+        lane.waiting.remove(record)
+        self._n_waiting -= 1
+        record.publish(JobUpdate(story_id, record.job.attempt, "cancelled"))
+        self._drop_if_idle(record.job.member)
+        self._line_moved()
+
+    async def state(self) -> QueueState:
+        return QueueState(
+            waiting=self._waiting_order(),
+            writing=tuple(i for i, record in self._records.items() if record.task is not None),
+            slots=self._slots,
+            expected_wait_s=self._wait_behind(self._n_waiting),
+            engine=self._engine,
+        )
+
+    # -- those who write -----------------------------------------------------------------------
+    async def work(self, writer: Writer) -> None:
+        self._slots += writer.slots
+        self._engine = writer.info
+        free = asyncio.Semaphore(writer.slots)
+        running: set[asyncio.Task[None]] = set()  # strong references
+        try:
+            while True:
+                await free.acquire()
+                while self._n_waiting == 0:
+                    self._arrival.clear()
+                    await self._arrival.wait()
+                record = self._take()
+                task = asyncio.create_task(self._write(writer, record))
+                record.task = task
+                running.add(task)
+                task.add_done_callback(running.discard)
+                task.add_done_callback(partial(self._settle, record, free))
+                self._line_moved()
+        finally:
+            self._slots -= writer.slots
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def _write(self, writer: Writer, record: _Record) -> None:
+        job = record.job
+        began = asyncio.get_running_loop().time()
+        try:
+            async with aclosing(writer.write(job)) as updates:
+                async for update in updates:
+                    record.publish(update)
+        except EngineError as error:
+            log.error("story %d, attempt %d: %s", job.story_id, job.attempt, error)
+        except Exception:
+            log.exception("story %d, attempt %d failed", job.story_id, job.attempt)
+        if record.update.event == "finished":
+            seconds = asyncio.get_running_loop().time() - began
+            self._average_s += SMOOTHING * (seconds - self._average_s)
+
+    def _settle(self, record: _Record, free: asyncio.Semaphore, task: asyncio.Task[None]) -> None:
+        """A writing task ended, by itself or cancelled (perhaps before its first step)."""
+        free.release()
+        record.task = None
+        lane = self._lane(record.job.member)
+        lane.writing -= 1
+        if record.update.event == "finished":
+            pass
+        elif record.cancel_asked:
+            record.publish(_ended(record.update, "cancelled"))
+        elif task.cancelled():  # its worker left
+            lane.waiting.appendleft(record)
+            self._n_waiting += 1
+            record.publish(JobUpdate(record.job.story_id, record.job.attempt, "waiting"))
+        else:
+            record.publish(_ended(record.update, "failed"))
+        self._drop_if_idle(record.job.member)
+        self._line_moved()
+
+    def _take(self) -> _Record:
+        member = min(
+            (m for m, lane in self._lanes.items() if lane.waiting),
+            key=lambda m: (self._lanes[m].writing, self._lanes[m].last_turn),
+        )
+        lane = self._lanes[member]
+        record = lane.waiting.popleft()
+        self._n_waiting -= 1
+        self._turn += 1
+        lane.last_turn = self._turn
+        lane.writing += 1
+        return record
+
+    # -- the line ------------------------------------------------------------------------------
+    def _lane(self, member: str) -> _Lane:
+        return self._lanes.setdefault(member, _Lane())
+
+    def _drop_if_idle(self, member: str) -> None:
+        lane = self._lanes.get(member)
+        if lane is not None and not lane.waiting and lane.writing == 0:
+            del self._lanes[member]
+
+    def _waiting_order(self) -> tuple[int, ...]:
+        """Story ids in the order `_take` would choose them if no story ended meanwhile."""
+        if self._order is None:
+            lanes = [
+                (lane.writing, lane.last_turn, n, deque(lane.waiting))
+                for n, lane in enumerate(self._lanes.values())
+                if lane.waiting
+            ]
+            heapq.heapify(lanes)
+            order: list[int] = []
+            while lanes:
+                writing, _, n, waiting = heapq.heappop(lanes)
+                order.append(waiting.popleft().job.story_id)
+                if waiting:
+                    heapq.heappush(lanes, (writing + 1, self._turn + len(order), n, waiting))
+            self._order = tuple(order)
+        return self._order
+
+    def _with_position(self, update: JobUpdate) -> JobUpdate:
+        if update.event != "waiting":
+            return update
+        ahead = self._waiting_order().index(update.story_id)
+        return JobUpdate(
+            update.story_id,
+            update.attempt,
+            "waiting",
+            position=ahead + 1,
+            expected_wait_s=self._wait_behind(ahead) if self._slots else None,
+        )
+
+    def _wait_behind(self, ahead: int) -> float:
+        """Seconds until a job with `ahead` others before it begins, all slots being busy."""
+        return self._average_s * (ahead + 1) / max(1, self._slots)
+
+    def _line_moved(self) -> None:
+        """Wake whoever waits for a job, and let every waiting job hear its new position."""
+        self._order = None
+        self._arrival.set()
+        for lane in self._lanes.values():
+            for record in lane.waiting:
+                record.changed.set()
+
+
+def _ended(last: JobUpdate, event: JobEvent) -> JobUpdate:
+    """The final update of a job that did not finish, keeping what was written."""
+    return replace(last, event=event, position=None, expected_wait_s=None)

@@ -1,0 +1,165 @@
+"""Every setting, read once at start from the environment and `.env`; nothing else reads them.
+
+A wrong value stops the start with the key, what is wrong and what is wanted.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bot.errors import SettingsError
+from model.engine import SamplingParams
+
+Length = Literal["short", "medium", "long"]
+
+
+class Settings(BaseSettings):
+    """Field descriptions are the comments of `.env.example` (`tests/test_env_example.py`)."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True,
+        env_ignore_empty=True, hide_input_in_errors=True,
+    )
+
+    # -- platforms -----------------------------------------------------------------------------
+    discord_token: SecretStr | None = Field(
+        None, description="Bot token from Discord's developer portal. Empty: no Discord."
+    )
+    discord_api_url: str | None = Field(
+        None, description="Discord HTTP API to use instead of the official one, such as a proxy."
+    )
+    discord_gateway_url: str | None = Field(
+        None, description="Discord gateway to use instead of the official one (ws:// or wss://)."
+    )
+    telegram_token: SecretStr | None = Field(
+        None, description="Bot token from @BotFather. Empty: no Telegram."
+    )
+    telegram_api_url: str | None = Field(
+        None, description="Telegram Bot API server to use instead of the official one."
+    )
+
+    # -- where things are kept -----------------------------------------------------------------
+    database_url: str = Field(
+        "sqlite:///cliffhanger.db",
+        description="sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host/name.",
+    )
+    queue_url: str = Field(
+        "memory://", description="memory:// writes stories in the bot's own process."
+    )
+    queue_max_waiting: int = Field(
+        200, ge=1, description="Stories in line before newcomers are asked to come back later."
+    )
+    cache_dir: Path | None = Field(
+        None, description="Where fetched models are kept. Empty: the user's cache folder."
+    )
+
+    # -- the model -----------------------------------------------------------------------------
+    # "model" alone reads as pydantic's own; the key in the environment is MODEL.
+    llm: str = Field(
+        "default",
+        validation_alias=AliasChoices("MODEL", "llm"),
+        description='"default", a folder, or a Hub id such as pranavpsv/gpt2-genre-story-generator.',
+    )
+    genres_file: Path | None = Field(
+        None, description="YAML genre table for a model of your own. Empty: the six film genres."
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="Where the model runs; auto takes a GPU where there is one."
+    )
+    threads: int | None = Field(
+        None, ge=1, description="CPU threads for the model. Empty: one for each core."
+    )
+    slots: int = Field(16, ge=1, le=512, description="Stories written at the same time.")
+
+    # -- how stories are written ---------------------------------------------------------------
+    temperature: float = Field(0.9, description="Above 0; higher is wilder.")
+    top_k: int = Field(50, description="Choose among the k likeliest tokens; 0 takes all.")
+    top_p: float = Field(
+        0.95, description="Choose among the likeliest tokens that reach this probability together."
+    )
+    repetition_penalty: float = Field(1.1, description="Above 1 discourages repeated words.")
+    length_short: int = Field(100, ge=1, description="Most tokens of a short story.")
+    length_medium: int = Field(220, ge=1, description="Most tokens of a story, unless asked.")
+    length_long: int = Field(450, ge=1, description="Most tokens of a long story.")
+
+    # -- fair use ------------------------------------------------------------------------------
+    max_prompt_chars: int = Field(600, ge=1, description="Longest prompt, in characters.")
+    max_title_chars: int = Field(100, ge=1, description="Longest title, in characters.")
+    max_pending: int = Field(
+        20, ge=1, description="Stories one member may have waiting or being written."
+    )
+    daily_quota: int = Field(
+        200, ge=0, description="Stories one member may ask for in 24 hours; 0 is no limit."
+    )
+    cooldown_s: float = Field(
+        0.0, ge=0, description="Seconds between two stories of one member; 0 is none."
+    )
+    blocked_words: str = Field(
+        "", description="Comma-separated words refused in prompts and masked in stories."
+    )
+
+    # -- running -------------------------------------------------------------------------------
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="How much to log."
+    )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    def sampling(self, length: Length = "medium", seed: int = 0) -> SamplingParams:
+        """The operator's sampling for a story of this length."""
+        return SamplingParams(
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            repetition_penalty=self.repetition_penalty,
+            max_new_tokens={
+                "short": self.length_short,
+                "medium": self.length_medium,
+                "long": self.length_long,
+            }[length],
+            seed=seed,
+        )
+
+    @property
+    def banned(self) -> tuple[str, ...]:
+        """`blocked_words`, taken apart."""
+        return tuple(word for part in self.blocked_words.split(",") if (word := part.strip()))
+
+
+def env_key(field_name: str) -> str:
+    """The environment's name of a field of Settings."""
+    return "MODEL" if field_name == "llm" else field_name.upper()
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from the environment, `.env` and `overrides` (which win).
+
+    Raises SettingsError that names each wrong key.
+    """
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        lines = [
+            f"{env_key(str(problem['loc'][0]))}: {problem['msg']}" for problem in error.errors()
+        ]
+        raise SettingsError(_explain(lines)) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f".env is not UTF-8 text: {error}") from None
+    try:
+        settings.sampling()
+    except ValueError as error:
+        raise SettingsError(_explain([str(error)])) from None
+    return settings
+
+
+def _explain(lines: list[str]) -> str:
+    return "Wrong settings (in the environment or .env; see .env.example):\n" + "\n".join(
+        f"  {line}" for line in lines
+    )
