@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.errors import SettingsError
@@ -21,8 +21,12 @@ class Settings(BaseSettings):
     """Field descriptions are the comments of `.env.example` (`tests/test_env_example.py`)."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True,
-        env_ignore_empty=True, hide_input_in_errors=True,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
     )
 
     # -- platforms -----------------------------------------------------------------------------
@@ -58,11 +62,9 @@ class Settings(BaseSettings):
     )
 
     # -- the model -----------------------------------------------------------------------------
-    # "model" alone reads as pydantic's own; the key in the environment is MODEL.
-    llm: str = Field(
+    model: str = Field(
         "default",
-        validation_alias=AliasChoices("MODEL", "llm"),
-        description='"default", a folder, or a Hub id such as pranavpsv/gpt2-genre-story-generator.',
+        description='"default", a folder, or a Hub id (pranavpsv/gpt2-genre-story-generator).',
     )
     genres_file: Path | None = Field(
         None, description="YAML genre table for a model of your own. Empty: the six film genres."
@@ -133,11 +135,6 @@ class Settings(BaseSettings):
         return tuple(word for part in self.blocked_words.split(",") if (word := part.strip()))
 
 
-def env_key(field_name: str) -> str:
-    """The environment's name of a field of Settings."""
-    return "MODEL" if field_name == "llm" else field_name.upper()
-
-
 def load_settings(**overrides: Any) -> Settings:
     """Settings from the environment, `.env` and `overrides` (which win).
 
@@ -147,7 +144,7 @@ def load_settings(**overrides: Any) -> Settings:
         settings = Settings(**overrides)
     except ValidationError as error:
         lines = [
-            f"{env_key(str(problem['loc'][0]))}: {problem['msg']}" for problem in error.errors()
+            f"{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in error.errors()
         ]
         raise SettingsError(_explain(lines)) from None
     except UnicodeDecodeError as error:

@@ -7,7 +7,6 @@ queues or models.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -54,11 +53,7 @@ class StoryStore(Protocol):
         ...
 
     async def begin_attempt(self, story_id: int) -> int | None:
-        """Count one more hand-over to a worker; the new count, None if the story is closed."""
-        ...
-
-    async def start_story(self, story_id: int) -> bool:
-        """queued → writing. True if this call did it."""
+        """queued|writing → writing, one more attempt; the new count, None if it is closed."""
         ...
 
     async def finish_story(self, story_id: int, text: str, provenance: Provenance) -> bool:
@@ -84,10 +79,6 @@ class StoryStore(Protocol):
         """queued and writing, oldest first."""
         ...
 
-    async def story_members(self, story_ids: Sequence[int]) -> dict[int, Member]:
-        """Author of each story that still has one."""
-        ...
-
     async def top_stories(
         self,
         community_id: int,
@@ -100,8 +91,15 @@ class StoryStore(Protocol):
         """Finished stories by rank, then score, then newest. `since` bounds finished_at."""
         ...
 
-    async def stories_by(self, member_id: int, *, limit: int = 10, offset: int = 0) -> list[Story]:
-        """A member's own stories in every community, newest first, deleted ones left out."""
+    async def stories_by(
+        self,
+        member_id: int,
+        *,
+        community_id: int | None = None,
+        limit: int = 10,
+        offset: int = 0,
+    ) -> list[Story]:
+        """A member's own stories, newest first, deleted ones left out; None: everywhere."""
         ...
 
     async def random_story(self, community_id: int, genre: str | None = None) -> Story | None: ...

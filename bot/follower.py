@@ -1,0 +1,174 @@
+"""One open story's way through the queue: submit it, hear it to its end, close it in the store.
+
+`Feed` holds the newest state for whoever watches; `Follower` is the only one that publishes it
+and the only one that closes the story. Knows no platform.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
+
+from bot.domain import Provenance, Relation, Status, Story, StoryUpdate
+from bot.errors import StoreBusy
+from bot.moderation import mask_blocked
+from bot.queue import Job, JobUpdate, StoryQueue
+from bot.store import StoryStore
+from model.engine import GenerationRequest
+from model.genres import GenreTable
+from model.prompt import clean_story
+
+log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 3
+"""A story that fails, or brings its worker down, this often is given up."""
+MAX_CONTEXT_CHARS = 8_000
+"""Earlier parts handed to the model for a continuation; about 2,000 tokens of English."""
+
+Result = TypeVar("Result")
+
+
+class Feed:
+    """The newest state of one story; a slow watcher misses only stale ones."""
+
+    def __init__(self, first: StoryUpdate) -> None:
+        self.latest = first
+        self._changed = asyncio.Event()
+
+    def publish(self, update: StoryUpdate) -> None:
+        self.latest = update
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def watch(self) -> AsyncIterator[StoryUpdate]:
+        """Yield the state now, then each newer one when asked; ends after a final one."""
+        while True:
+            update, changed = self.latest, self._changed
+            yield update
+            if update.is_final:
+                return
+            if self.latest is update:
+                await changed.wait()
+
+
+class Follower:
+    """Brings one story from queued to closed."""
+
+    def __init__(
+        self,
+        store: StoryStore,
+        queue: StoryQueue,
+        genres: GenreTable,
+        blocked_words: Sequence[str],
+        feed: Feed,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._genres = genres
+        self._feed = feed
+        self._blocked_words = blocked_words
+        self._story = feed.latest.story
+
+    async def submit(self, *, even_if_full: bool = False) -> None:
+        """Put the story in line. Raises QueueFull."""
+        story = self._story
+        context = await self._context()
+        job = Job(
+            story_id=story.id,
+            attempt=story.attempts + 1,
+            member=str(story.author_id),
+            request=GenerationRequest(
+                genre=story.genre,
+                prompt=" ".join(part for part in (context, story.prompt) if part),
+                sampling=story.sampling,
+            ),
+        )
+        await self._queue.submit(job, even_if_full=even_if_full)
+
+    async def run(self) -> None:
+        """Follow a submitted story until it is closed, trying again if its writing failed."""
+        while True:
+            last = await self._hear()
+            if last.event == "failed" and self._story.attempts < MAX_ATTEMPTS:
+                await self.submit(even_if_full=True)
+                continue
+            await self._stubbornly(lambda: self._close(last))  # noqa: B023 (awaited at once)
+            closed = await self._stubbornly(lambda: self._store.story(self._story.id))
+            self._feed.publish(StoryUpdate(closed or replace(self._story, status=Status.DELETED)))
+            return
+
+    async def _hear(self) -> JobUpdate:
+        """Publish a job's updates up to its final one, which is returned."""
+        begun = False
+        async for update in self._queue.updates(self._story.id):
+            if update.event == "waiting":
+                state = StoryUpdate(self._story, update.position, update.expected_wait_s)
+                self._feed.publish(state)
+                continue
+            if not begun and update.event != "cancelled":
+                begun = True
+                await self._begin()
+            self._story = replace(self._story, text=self._text(update, final=False))
+            if update.is_final:
+                return update
+            self._feed.publish(StoryUpdate(self._story))
+        raise RuntimeError(f"the queue lost story {self._story.id}")
+
+    async def _begin(self) -> None:
+        attempts = await self._stubbornly(lambda: self._store.begin_attempt(self._story.id))
+        if attempts is not None:
+            self._story = replace(self._story, status=Status.WRITING, attempts=attempts)
+
+    async def _close(self, update: JobUpdate) -> None:
+        story_id = self._story.id
+        if update.event == "cancelled":
+            await self._store.cancel_story(story_id, self._text(update, final=True))
+        elif update.event == "failed" or update.finish_reason is None or update.engine is None:
+            await self._store.fail_story(story_id, "failure-error")
+        elif not update.completion.strip():
+            await self._store.fail_story(story_id, "failure-empty")
+        else:
+            provenance = Provenance(
+                model=update.engine.model,
+                revision=update.engine.revision,
+                adapter_hash=update.engine.adapter_hash,
+                n_tokens=update.n_tokens,
+                seconds=update.seconds,
+                finish_reason=update.finish_reason,
+            )
+            await self._store.finish_story(story_id, self._text(update, final=True), provenance)
+
+    def _text(self, update: JobUpdate, *, final: bool) -> str:
+        text = clean_story(self._story.prompt, update.completion, final=final, table=self._genres)
+        return mask_blocked(text, self._blocked_words)
+
+    async def _context(self) -> str:
+        """What comes before a continuation: its earlier parts, cut from the left where long.
+
+        Another version of a continuation has the same parts before it.
+        """
+        parts: list[str] = []
+        story: Story = self._story
+        while story.parent_id is not None and sum(map(len, parts)) < MAX_CONTEXT_CHARS:
+            parent = await self._store.story(story.parent_id)
+            if parent is None:
+                break
+            if story.relation is Relation.CONTINUATION:
+                parts.append(parent.text)
+            story = parent
+        return " ".join(part for part in reversed(parts) if part)[-MAX_CONTEXT_CHARS:]
+
+    @staticmethod
+    async def _stubbornly(call: Callable[[], Awaitable[Result]]) -> Result:
+        """The story is written: a busy store is asked until it takes it."""
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(StoreBusy), wait=wait_exponential(max=30)
+        ):
+            with attempt:
+                return await call()
+        raise AssertionError("retries have no end")

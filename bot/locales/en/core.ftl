@@ -1,0 +1,144 @@
+# What every platform says. One sentence a key; values in braces come from the code.
+
+## Errors: one for each MemberError of bot/errors.py
+error-unknown-genre = { $given ->
+    [""] Which genre? Choose one of: { $choices }.
+   *[other] { $nearest ->
+        [""] I don't know the genre “{ $given }”. Choose one of: { $choices }.
+       *[other] I don't know the genre “{ $given }”. Did you mean { $nearest }? Choose one of: { $choices }.
+    }
+}
+error-prompt-too-long = That opening has { $length } characters; I can take { $limit }. Please shorten it.
+error-title-too-long = That title has { $length } characters; I can take { $limit }. Please shorten it.
+error-nothing-to-read = There is nothing to read in that. Please write a few words.
+error-not-a-number = { $given ->
+    [""] Which story? Give its number, such as 12.
+   *[other] “{ $given }” is not a story's number. Give a number such as 12.
+}
+error-not-a-choice = { $given ->
+    [""] Please say which { $what }: { $choices }.
+   *[other] I don't know the { $what } “{ $given }”. Choose one of: { $choices }.
+}
+error-blocked-words = That has a word in it which is not welcome here. Please put it another way.
+error-story-not-found = There is no story #{ $id } here.
+error-no-stories = No stories here yet. Begin one with /story.
+error-own-story = You can't vote on your own story. Others will.
+error-not-yours = Only the author of story #{ $id } can do that.
+error-not-finished = Story #{ $id } is not finished, so that can't be done with it.
+error-already-ended = Story #{ $id } is not being written any more.
+error-queue-full = So many stories are waiting that I can't take another now. Please try again in about { $minutes ->
+    [one] a minute
+   *[other] { $minutes } minutes
+}.
+error-too-many-pending = You have { $limit } stories waiting or being written already. Please wait for one to finish, or cancel one.
+error-quota-used = You have asked for { $limit } stories in the last { $hours } hours, which is as many as I may write for you. Please come back later.
+error-cooling-down = Please wait { $seconds ->
+    [one] a second
+   *[other] { $seconds } seconds
+} before your next story.
+error-store-busy = I am too busy to write that down right now, and nothing was changed. Please try again.
+error-stopping = I am just shutting down. Please try again in a minute.
+error-unexpected = Something went wrong on my side, and nothing was lost. Please try again.
+error-unknown-command = I don't know the command { $command }. /help lists them all.
+
+## Why a story failed
+failure-error = The story could not be written. Try again with /retry { $id }.
+failure-empty = Nothing came to me for that opening. Try /retry { $id }, or another opening.
+failure-gave-up = Writing this story failed again and again, so I gave it up. Try another opening.
+failure-lost = I lost sight of this story; it will be finished after my next restart.
+
+## A story's life
+story-queued = { $position ->
+    [one] You are next.
+   *[other] You are number { $position } in line.
+}
+story-queued-wait = { $position ->
+    [one] You are next
+   *[other] You are number { $position } in line
+}, about { $wait }.
+story-waiting = Waiting for a writer.
+story-thinking = Thinking …
+story-cancelled = Cancelled.
+story-deleted = This story was deleted.
+story-byline = #{ $id } · { $genre } by { $author }
+story-written-by = written by { $model }, seed { $seed }
+story-continues = continues #{ $id }
+story-version-of = another version of #{ $id }
+story-author-forgotten = someone who left
+wait-seconds = { $n ->
+    [one] a second
+   *[other] { $n } seconds
+}
+wait-minutes = { $n ->
+    [one] a minute
+   *[other] { $n } minutes
+}
+
+## Lists
+top-title = The best stories
+top-title-genre = The best { $genre } stories
+mine-title = Your stories
+queue-line = { $waiting ->
+    [0] Nobody is waiting
+    [one] One story is waiting
+   *[other] { $waiting } stories are waiting
+}, { $writing ->
+    [0] none is being written
+    [one] one is being written
+   *[other] { $writing } are being written
+}.
+queue-wait = A new story would begin in about { $wait }.
+queue-mine-waiting = Your story #{ $id } is number { $position } in line.
+queue-mine-writing = Your story #{ $id } is being written.
+genres-title = Genres and ways to begin
+
+## Voting
+vote-counted-up = 👍 for story #{ $id }. It has { $ups } up, { $downs } down.
+vote-counted-down = 👎 for story #{ $id }. It has { $ups } up, { $downs } down.
+vote-cleared = Your vote on story #{ $id } is taken back. It has { $ups } up, { $downs } down.
+
+## About
+about-text =
+    I write short film stories in a genre you choose; you vote, and the best rise.
+about-model = Model: { $model } (revision { $revision }), { $parameters } million parameters, on { $device }. Licence: { $licence }.
+about-adapter = Genre adapter: { $hash }.
+about-no-model = No model is loaded yet; stories wait until one is.
+privacy-text =
+    I keep your name and id on this platform, the stories you ask for with the words you give me, and your votes. That is all, and it goes nowhere else.
+    /export gives you all of it as a file. /forget removes it: your stories lose their words, your votes stop counting.
+export-done = Here is everything I keep about you.
+forget-ask = This removes your stories' words and your votes for good. Are you sure?
+forget-done = Done. { $stories ->
+    [0] There were no stories
+    [one] One story lost its words
+   *[other] { $stories } stories lost their words
+} and { $votes ->
+    [0] there were no votes
+    [one] one vote is gone
+   *[other] { $votes } votes are gone
+}.
+
+## Help: what a command does
+help-title = What I can do
+help-story = write a story: a genre, then if you like a "title" and how it begins
+help-continue = go on with a finished story
+help-retry = another version of a story; the old one stays
+help-cancel = stop your story, waiting or being written
+help-read = read a story
+help-random = any story
+help-top = the best stories, by genre and of the day, week, month or all time
+help-mine = your stories
+help-vote = vote up or down, or clear your vote
+help-queue = how long the line is
+help-genres = the genres, with suggested openings
+help-about = what writes the stories
+help-privacy = what I keep about you
+help-export = your data as a file
+help-forget = remove your data
+help-help = this list
+
+## Buttons
+button-continue = Continue
+button-retry = Another version
+button-cancel = Cancel
+button-forget = Yes, forget me
