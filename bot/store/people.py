@@ -1,0 +1,122 @@
+"""Members and communities: their rows, made on first sight, and what a community chose.
+
+The functions run on a connection that their caller opened; they commit nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Table, case, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.domain import Caller, Community, CommunitySettings, Member
+from bot.store.database import upsert
+from bot.store.tables import communities, community_settings, members
+
+
+async def find(connection: AsyncConnection, caller: Caller) -> tuple[Member, Community] | None:
+    """Both of the caller's rows as they are kept, None if one is missing."""
+    row = (
+        await connection.execute(
+            select(
+                members.c.id.label("member_id"),
+                members.c.name.label("member_name"),
+                communities.c.id.label("community_id"),
+                communities.c.name.label("community_name"),
+                communities.c.is_private,
+            )
+            .join_from(members, communities, members.c.platform == communities.c.platform)
+            .where(
+                members.c.platform == caller.platform,
+                members.c.platform_id == caller.member_id,
+                communities.c.platform_id == caller.community_id,
+            )
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return (
+        Member(row.member_id, caller.platform, caller.member_id, row.member_name),
+        Community(
+            row.community_id,
+            caller.platform,
+            caller.community_id,
+            row.community_name,
+            row.is_private,
+        ),
+    )
+
+
+def is_current(caller: Caller, member: Member, community: Community) -> bool:
+    """True if the rows say what the platform says now. An empty name means it did not say."""
+    return (
+        caller.member_name in ("", member.name)
+        and caller.community_name in ("", community.name)
+        and caller.is_private == community.is_private
+    )
+
+
+async def register(connection: AsyncConnection, caller: Caller, now: float) -> None:
+    """Make the caller's rows, or bring them up to date."""
+    await _register(
+        connection,
+        members,
+        platform=caller.platform,
+        platform_id=caller.member_id,
+        name=caller.member_name,
+        created_at=now,
+    )
+    await _register(
+        connection,
+        communities,
+        platform=caller.platform,
+        platform_id=caller.community_id,
+        name=caller.community_name,
+        is_private=caller.is_private,
+        created_at=now,
+    )
+
+
+async def _register(connection: AsyncConnection, table: Table, **values: Any) -> None:
+    row = upsert(connection, table).values(**values)
+    changes = {"name": case((row.excluded.name == "", table.c.name), else_=row.excluded.name)}
+    if "is_private" in values:
+        changes["is_private"] = row.excluded.is_private
+    await connection.execute(
+        row.on_conflict_do_update(index_elements=["platform", "platform_id"], set_=changes)
+    )
+
+
+# -- a community's choices ---------------------------------------------------------------------
+async def settings_of(connection: AsyncConnection, community_id: int) -> CommunitySettings:
+    row = (
+        await connection.execute(
+            select(community_settings).where(community_settings.c.community_id == community_id)
+        )
+    ).one_or_none()
+    if row is None:
+        return CommunitySettings()
+    return CommunitySettings(
+        genres=None if row.genres is None else tuple(row.genres),
+        max_new_tokens=row.max_new_tokens,
+    )
+
+
+async def save_settings(
+    connection: AsyncConnection, community_id: int, settings: CommunitySettings
+) -> None:
+    row = upsert(connection, community_settings).values(
+        community_id=community_id,
+        genres=None if settings.genres is None else list(settings.genres),
+        max_new_tokens=settings.max_new_tokens,
+    )
+    await connection.execute(
+        row.on_conflict_do_update(
+            index_elements=["community_id"],
+            set_={
+                "genres": row.excluded.genres,
+                "max_new_tokens": row.excluded.max_new_tokens,
+            },
+        )
+    )

@@ -1,0 +1,143 @@
+"""A member's own data: what there is, and its removal; and the removal of one story's words.
+
+The functions run on a connection that their caller opened; they commit nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.domain import Forgotten, Status
+from bot.store.tables import communities, members, posts, stories, votes
+from bot.store.votes import withdraw_votes
+
+_BLANK: dict[str, Any] = {
+    "status": Status.DELETED,
+    "title": "",
+    "prompt": "",
+    "text": "",
+    "failure": None,
+    "ups": 0,
+    "downs": 0,
+    "rank": 0.0,
+}
+"""What a deleted story keeps of its words and votes: nothing."""
+
+
+async def delete_story(connection: AsyncConnection, story_id: int) -> bool:
+    """Remove a story's words and votes; True if this call did it."""
+    condition = (stories.c.id == story_id) & (stories.c.status != Status.DELETED)
+    if not await _blank(connection, condition):
+        return False
+    await connection.execute(delete(votes).where(votes.c.story_id == story_id))
+    return True
+
+
+async def forget_member(connection: AsyncConnection, member_id: int) -> Forgotten:
+    """Remove the member, their votes, and the words, votes and posts of their stories."""
+    # Their row first: whoever adds a story or vote of theirs now waits, and then finds nobody.
+    await connection.execute(
+        select(members.c.id).where(members.c.id == member_id).with_for_update()
+    )
+    n_votes = await withdraw_votes(connection, member_id)
+    theirs = stories.c.author_id == member_id
+    their_stories = select(stories.c.id).where(theirs)
+    n_stories = await _blank(connection, theirs & (stories.c.status != Status.DELETED))
+    await connection.execute(delete(votes).where(votes.c.story_id.in_(their_stories)))
+    await connection.execute(delete(posts).where(posts.c.story_id.in_(their_stories)))
+    await connection.execute(update(stories).where(theirs).values(author_id=None))
+    await connection.execute(delete(members).where(members.c.id == member_id))
+    return Forgotten(stories=n_stories, votes=n_votes)
+
+
+async def _blank(connection: AsyncConnection, condition: ColumnElement[bool]) -> int:
+    return (await connection.execute(update(stories).where(condition).values(**_BLANK))).rowcount
+
+
+# -- export ------------------------------------------------------------------------------------
+async def export_member(connection: AsyncConnection, member_id: int) -> dict[str, Any]:
+    """Everything kept about a member, ready for JSON; times in ISO 8601, UTC."""
+    member = (
+        await connection.execute(select(members).where(members.c.id == member_id))
+    ).one_or_none()
+    return {
+        "member": None if member is None else _member(member),
+        "stories": await _stories(connection, member_id),
+        "votes": await _votes(connection, member_id),
+    }
+
+
+def _member(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "platform": row.platform,
+        "platform_id": row.platform_id,
+        "name": row.name,
+        "first_seen": _iso(row.created_at),
+    }
+
+
+async def _stories(connection: AsyncConnection, member_id: int) -> list[dict[str, Any]]:
+    shown_at: dict[int, list[dict[str, str]]] = {}
+    for post in await connection.execute(
+        select(posts)
+        .join(stories, stories.c.id == posts.c.story_id)
+        .where(stories.c.author_id == member_id)
+        .order_by(posts.c.id)
+    ):
+        shown_at.setdefault(post.story_id, []).append(
+            {"channel_id": post.channel_id, "message_id": post.message_id}
+        )
+    rows = await connection.execute(
+        select(stories, communities.c.name.label("community"))
+        .join(communities, communities.c.id == stories.c.community_id)
+        .where(stories.c.author_id == member_id)
+        .order_by(stories.c.id)
+    )
+    return [_story(row) | {"shown_at": shown_at.get(row.id, [])} for row in rows]
+
+
+def _story(row: Row[Any]) -> dict[str, Any]:
+    provenance = ("model", "revision", "adapter_hash", "n_tokens", "seconds", "finish_reason")
+    return {
+        "id": row.id,
+        "status": row.status,
+        "community": row.community,
+        "genre": row.genre,
+        "title": row.title,
+        "prompt": row.prompt,
+        "text": row.text,
+        "parent_id": row.parent_id,
+        "relation": row.relation,
+        "created_at": _iso(row.created_at),
+        "finished_at": _iso(row.finished_at),
+        "failure": row.failure,
+        "attempts": row.attempts,
+        "sampling": row.sampling,
+        "provenance": (
+            None if row.model is None else {name: getattr(row, name) for name in provenance}
+        ),
+        "votes_received": {"up": row.ups, "down": row.downs, "rank": row.rank},
+    }
+
+
+async def _votes(connection: AsyncConnection, member_id: int) -> list[dict[str, Any]]:
+    rows = await connection.execute(
+        select(votes).where(votes.c.member_id == member_id).order_by(votes.c.story_id)
+    )
+    return [
+        {
+            "story_id": row.story_id,
+            "value": row.value,
+            "created_at": _iso(row.created_at),
+            "updated_at": _iso(row.updated_at),
+        }
+        for row in rows
+    ]
+
+
+def _iso(at: float | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat()

@@ -1,0 +1,82 @@
+"""From rows to the domain's words, and the conditions that several questions share.
+
+Knows the tables' columns; opens no connection and changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, select
+
+from bot.domain import Post, Provenance, Relation, Status, Story, Tally
+from bot.store.tables import members, stories
+from model.engine import SamplingParams
+
+OPEN = [status.value for status in Status if status.is_open]
+_SAMPLING_FIELDS = {field.name for field in fields(SamplingParams)}
+
+
+def select_stories() -> Select[Any]:
+    """Whole stories with their authors' names, for `story_from`."""
+    return select(stories, members.c.name.label("author_name")).outerjoin_from(
+        stories, members, stories.c.author_id == members.c.id
+    )
+
+
+def is_open(story_id: int) -> ColumnElement[bool]:
+    """This story, if it is still to be written: the condition that lets it end only once."""
+    return (stories.c.id == story_id) & stories.c.status.in_(OPEN)
+
+
+def is_readable(community_id: int, genre: str | None) -> ColumnElement[bool]:
+    """The finished stories of a community, of one genre or of all."""
+    condition = (stories.c.community_id == community_id) & (stories.c.status == Status.FINISHED)
+    return condition if genre is None else condition & (stories.c.genre == genre)
+
+
+def story_from(row: Row[Any]) -> Story:
+    """A row of `select_stories` as the domain has it."""
+    return Story(
+        id=row.id,
+        status=Status(row.status),
+        community_id=row.community_id,
+        author_id=row.author_id,
+        author_name=row.author_name or "",
+        genre=row.genre,
+        title=row.title,
+        prompt=row.prompt,
+        text=row.text,
+        sampling=_sampling_from(row.sampling),
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+        attempts=row.attempts,
+        failure=row.failure,
+        parent_id=row.parent_id,
+        relation=Relation(row.relation) if row.relation else None,
+        provenance=_provenance_from(row),
+        tally=Tally(ups=row.ups, downs=row.downs, rank=row.rank),
+    )
+
+
+def _sampling_from(kept: dict[str, Any]) -> SamplingParams:
+    # A setting that another version had or lacked does not make its stories unreadable.
+    return SamplingParams(**{name: kept[name] for name in _SAMPLING_FIELDS & kept.keys()})
+
+
+def _provenance_from(row: Row[Any]) -> Provenance | None:
+    if row.model is None:
+        return None
+    return Provenance(
+        model=row.model,
+        revision=row.revision,
+        adapter_hash=row.adapter_hash,
+        n_tokens=row.n_tokens,
+        seconds=row.seconds,
+        finish_reason=row.finish_reason,
+    )
+
+
+def post_from(row: Row[Any]) -> Post:
+    return Post(row.story_id, row.platform, row.channel_id, row.message_id)

@@ -1,0 +1,292 @@
+"""`SqlStore`: the store over SQLAlchemy, for SQLite and PostgreSQL.
+
+Every change of a story's status is one conditional UPDATE, so of two tasks, or two processes,
+that end the same story exactly one is told that it did. People, votes and a member's own data
+have their own files beside this one. Knows no platform, no queue and no model.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Self
+
+from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from bot.domain import (
+    Caller,
+    Community,
+    CommunitySettings,
+    Forgotten,
+    Member,
+    NewStory,
+    Post,
+    Provenance,
+    Status,
+    Story,
+    Tally,
+    VoteValue,
+)
+from bot.errors import DatabaseError, StoryNotFound
+from bot.store import people, privacy, votes
+from bot.store.database import Database, is_missing_reference, parse_url, sqlite_path, upsert
+from bot.store.migrate import missing_file, require_head
+from bot.store.rows import OPEN, is_open, is_readable, post_from, select_stories, story_from
+from bot.store.tables import BEST_FIRST, notes, posts, stories
+
+
+class SqlStore:
+    """The `StoryStore` at a URL. `clock` tells the time in seconds since the Unix epoch."""
+
+    def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
+        self._url = parse_url(url)
+        self._clock = clock
+
+    async def __aenter__(self) -> Self:
+        path = sqlite_path(self._url)
+        if path is not None and (problem := missing_file(path)) is not None:
+            raise DatabaseError(problem)
+        self._db = Database(self._url)
+        try:
+            await self._db.open(require_head)
+        except BaseException:
+            await self._db.close()
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._db.close()
+
+    # -- people and places ---------------------------------------------------------------------
+    async def enter(self, caller: Caller) -> tuple[Member, Community]:
+        async with self._db.read() as connection:
+            found = await people.find(connection, caller)
+        if found is not None and people.is_current(caller, *found):
+            return found
+        async with self._db.write() as connection:
+            await people.register(connection, caller, self._clock())
+            found = await people.find(connection, caller)
+        assert found is not None, "both rows were written in this transaction"  # noqa: S101
+        return found
+
+    async def community_settings(self, community_id: int) -> CommunitySettings:
+        async with self._db.read() as connection:
+            return await people.settings_of(connection, community_id)
+
+    async def save_community_settings(self, community_id: int, settings: CommunitySettings) -> None:
+        async with self._db.write() as connection:
+            await people.save_settings(connection, community_id, settings)
+
+    # -- a story's life ------------------------------------------------------------------------
+    async def add_story(self, new: NewStory) -> Story:
+        values = {
+            "status": Status.QUEUED,
+            "community_id": new.community_id,
+            "author_id": new.member_id,
+            "genre": new.genre,
+            "title": new.title,
+            "prompt": new.prompt,
+            "text": "",
+            "parent_id": new.parent_id,
+            "relation": new.relation,
+            "sampling": asdict(new.sampling),
+            "created_at": self._clock(),
+        }
+        async with self._db.write() as connection:
+            story_id = await connection.scalar(
+                insert(stories).values(**values).returning(stories.c.id)
+            )
+            added = await connection.execute(select_stories().where(stories.c.id == story_id))
+            return story_from(added.one())
+
+    async def discard_story(self, story_id: int) -> None:
+        condition = (stories.c.id == story_id) & (stories.c.status == Status.QUEUED)
+        discarded = select(stories.c.id).where(condition)
+        async with self._db.write() as connection:
+            await connection.execute(delete(posts).where(posts.c.story_id.in_(discarded)))
+            await connection.execute(delete(stories).where(condition))
+
+    async def begin_attempt(self, story_id: int) -> int | None:
+        async with self._db.write() as connection:
+            attempt: int | None = await connection.scalar(
+                update(stories)
+                .where(is_open(story_id))
+                .values(status=Status.WRITING, attempts=stories.c.attempts + 1)
+                .returning(stories.c.attempts)
+            )
+        return attempt
+
+    async def finish_story(self, story_id: int, text: str, provenance: Provenance) -> bool:
+        return await self._close(
+            story_id,
+            status=Status.FINISHED,
+            text=text,
+            finished_at=self._clock(),
+            **asdict(provenance),
+        )
+
+    async def fail_story(self, story_id: int, failure: str) -> bool:
+        return await self._close(story_id, status=Status.FAILED, failure=failure)
+
+    async def cancel_story(self, story_id: int, text: str = "") -> bool:
+        return await self._close(story_id, status=Status.CANCELLED, text=text)
+
+    async def _close(self, story_id: int, **values: Any) -> bool:
+        async with self._db.write() as connection:
+            closed = await connection.execute(
+                update(stories).where(is_open(story_id)).values(**values)
+            )
+            return closed.rowcount == 1
+
+    async def delete_story(self, story_id: int) -> bool:
+        async with self._db.write() as connection:
+            return await privacy.delete_story(connection, story_id)
+
+    # -- reading -------------------------------------------------------------------------------
+    async def story(self, story_id: int) -> Story | None:
+        found = await self._stories(select_stories().where(stories.c.id == story_id))
+        return found[0] if found else None
+
+    async def unfinished_stories(self) -> list[Story]:
+        return await self._stories(
+            select_stories().where(stories.c.status.in_(OPEN)).order_by(stories.c.id)
+        )
+
+    async def top_stories(
+        self,
+        community_id: int,
+        *,
+        genre: str | None = None,
+        since: float | None = None,
+        limit: int = 10,
+        offset: int = 0,
+    ) -> list[Story]:
+        question = select_stories().where(is_readable(community_id, genre))
+        if since is not None:
+            question = question.where(stories.c.finished_at >= since)
+        return await self._stories(question.order_by(*BEST_FIRST).limit(limit).offset(offset))
+
+    async def stories_by(
+        self,
+        member_id: int,
+        *,
+        community_id: int | None = None,
+        limit: int = 10,
+        offset: int = 0,
+    ) -> list[Story]:
+        question = select_stories().where(
+            stories.c.author_id == member_id, stories.c.status != Status.DELETED
+        )
+        if community_id is not None:
+            question = question.where(stories.c.community_id == community_id)
+        newest_first = (stories.c.created_at.desc(), stories.c.id.desc())
+        return await self._stories(question.order_by(*newest_first).limit(limit).offset(offset))
+
+    async def random_story(self, community_id: int, genre: str | None = None) -> Story | None:
+        readable = is_readable(community_id, genre)
+        async with self._db.read() as connection:
+            n = await connection.scalar(select(func.count()).select_from(stories).where(readable))
+        if not n:
+            return None
+        # Counting on through an index touches no story but the chosen one.
+        chosen = select(stories.c.id).where(readable).order_by(stories.c.id).limit(1)
+        chosen = chosen.offset(random.randrange(n))
+        found = await self._stories(
+            select_stories().where(stories.c.id == chosen.scalar_subquery())
+        )
+        # None there only if stories were deleted since they were counted.
+        return found[0] if found else await self.random_story(community_id, genre)
+
+    async def count_stories(
+        self, member_id: int, *, since: float | None = None, open_only: bool = False
+    ) -> int:
+        question = select(func.count()).select_from(stories).where(stories.c.author_id == member_id)
+        if since is not None:
+            question = question.where(stories.c.created_at >= since)
+        if open_only:
+            question = question.where(stories.c.status.in_(OPEN))
+        async with self._db.read() as connection:
+            return await connection.scalar(question) or 0
+
+    async def last_story_at(self, member_id: int) -> float | None:
+        async with self._db.read() as connection:
+            at: float | None = await connection.scalar(
+                select(func.max(stories.c.created_at)).where(stories.c.author_id == member_id)
+            )
+        return at
+
+    async def _stories(self, question: Select[Any]) -> list[Story]:
+        async with self._db.read() as connection:
+            return [story_from(row) for row in await connection.execute(question)]
+
+    # -- votes ---------------------------------------------------------------------------------
+    async def cast_vote(self, member_id: int, story_id: int, value: VoteValue) -> Tally:
+        async with self._db.write() as connection:
+            return await votes.cast_vote(connection, member_id, story_id, value, self._clock())
+
+    async def vote_of(self, member_id: int, story_id: int) -> VoteValue:
+        async with self._db.read() as connection:
+            return await votes.vote_of(connection, member_id, story_id)
+
+    # -- where a story is shown ----------------------------------------------------------------
+    async def add_post(self, post: Post) -> None:
+        async with self._db.write() as connection:
+            row = upsert(connection, posts).values(**asdict(post))
+            # A message shows one story; the same message again shows the newer one.
+            newer = row.on_conflict_do_update(
+                index_elements=["platform", "channel_id", "message_id"],
+                set_={"story_id": row.excluded.story_id},
+            )
+            try:
+                await connection.execute(newer)
+            except IntegrityError as error:
+                if is_missing_reference(error):
+                    raise StoryNotFound(id=post.story_id) from error
+                raise
+
+    async def open_posts(self, platform: str) -> list[Post]:
+        first = (
+            select(func.min(posts.c.id))
+            .join(stories, stories.c.id == posts.c.story_id)
+            .where(stories.c.status.in_(OPEN), posts.c.platform == platform)
+            .group_by(posts.c.story_id)
+        )
+        return await self._posts(select(posts).where(posts.c.id.in_(first)))
+
+    async def posts(self, story_id: int) -> list[Post]:
+        return await self._posts(select(posts).where(posts.c.story_id == story_id))
+
+    async def _posts(self, question: Select[Any]) -> list[Post]:
+        async with self._db.read() as connection:
+            return [
+                post_from(row) for row in await connection.execute(question.order_by(posts.c.id))
+            ]
+
+    # -- a member's own data -------------------------------------------------------------------
+    async def export_member(self, member_id: int) -> dict[str, Any]:
+        async with self._db.read() as connection:
+            return await privacy.export_member(connection, member_id)
+
+    async def forget_member(self, member_id: int) -> Forgotten:
+        async with self._db.write() as connection:
+            return await privacy.forget_member(connection, member_id)
+
+    # -- the house's own notes -----------------------------------------------------------------
+    async def note(self, key: str) -> str | None:
+        async with self._db.read() as connection:
+            value: str | None = await connection.scalar(
+                select(notes.c.value).where(notes.c.key == key)
+            )
+        return value
+
+    async def save_note(self, key: str, value: str) -> None:
+        async with self._db.write() as connection:
+            row = upsert(connection, notes).values(key=key, value=value)
+            await connection.execute(
+                row.on_conflict_do_update(
+                    index_elements=["key"], set_={"value": row.excluded.value}
+                )
+            )

@@ -1,0 +1,206 @@
+"""The tables, as SQLAlchemy Core sees them. The migrations make them; a test compares the two.
+
+Knows names, types, keys and indexes. Asks no question of a database. Times are seconds since the
+Unix epoch. Written for SQLite and PostgreSQL alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    Computed,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+from bot.domain import Relation, Status
+
+metadata = MetaData(
+    # Named constraints can be altered by a later migration, also on SQLite.
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+NO_ROW = -1
+"""An id no row has: ids start at 1."""
+
+
+class Id(TypeDecorator[int]):
+    """A row's number. One too large for the database is a row that is not there, not a crash."""
+
+    # SQLite numbers rows by itself only in a column declared exactly INTEGER.
+    impl = BigInteger().with_variant(Integer, "sqlite")
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:
+        return NO_ROW if value is not None and not -(2**63) <= value < 2**63 else value
+
+
+class Words(TypeDecorator[str]):
+    """Text from people and models, less what a database refuses.
+
+    PostgreSQL takes no NUL, and neither takes half a surrogate pair; a story should not be lost
+    over either.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _one_of(column: str, values: list[str]) -> str:
+    return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
+
+
+# AUTOINCREMENT, here and below: without it SQLite gives the number of a deleted row to a new one,
+# and an old message's vote button would reach a stranger's story.
+members = Table(
+    "members",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("platform", String(32), nullable=False),
+    Column("platform_id", Words, nullable=False),
+    Column("name", Words, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("platform", "platform_id"),
+    sqlite_autoincrement=True,
+)
+
+communities = Table(
+    "communities",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("platform", String(32), nullable=False),
+    Column("platform_id", Words, nullable=False),
+    Column("name", Words, nullable=False),
+    Column("is_private", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("platform", "platform_id"),
+    sqlite_autoincrement=True,
+)
+
+community_settings = Table(
+    "community_settings",
+    metadata,
+    Column("community_id", Id, ForeignKey(communities.c.id), primary_key=True, autoincrement=False),
+    Column("genres", JSON(none_as_null=True)),
+    Column("max_new_tokens", Integer),
+)
+
+stories = Table(
+    "stories",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("status", String(16), nullable=False),
+    Column("community_id", Id, ForeignKey(communities.c.id), nullable=False),
+    Column("author_id", Id, ForeignKey(members.c.id)),
+    Column("genre", Words, nullable=False),
+    Column("title", Words, nullable=False),
+    Column("prompt", Words, nullable=False),
+    Column("text", Words, nullable=False),
+    Column("parent_id", Id, ForeignKey("stories.id")),
+    Column("relation", String(16)),
+    Column("sampling", JSON, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("finished_at", Double),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("failure", Words),
+    # Provenance: all set when finished, all null before.
+    Column("model", Words),
+    Column("revision", Words),
+    Column("adapter_hash", Words),
+    Column("n_tokens", Integer),
+    Column("seconds", Double),
+    Column("finish_reason", String(16)),
+    # The tally: what the votes table says, kept here so that "top" is one walk down an index.
+    Column("ups", Integer, nullable=False, server_default="0"),
+    Column("downs", Integer, nullable=False, server_default="0"),
+    Column("rank", Double, nullable=False, server_default="0"),
+    Column("score", Integer, Computed("ups - downs", persisted=True), nullable=False),
+    CheckConstraint(_one_of("status", list(Status)), name="status"),
+    CheckConstraint(_one_of("relation", list(Relation)), name="relation"),
+    CheckConstraint("ups >= 0 AND downs >= 0", name="tally"),
+    sqlite_autoincrement=True,
+)
+BEST_FIRST: tuple[ColumnElement[Any], ...] = (
+    stories.c.rank.desc(),
+    stories.c.score.desc(),
+    stories.c.finished_at.desc(),
+    stories.c.id.desc(),
+)
+"""By rank, then score, then newest; the two "top" indexes lie in this order."""
+Index("ix_stories_top", stories.c.community_id, stories.c.status, *BEST_FIRST)
+Index(
+    "ix_stories_top_of_genre",
+    stories.c.community_id,
+    stories.c.status,
+    stories.c.genre,
+    *BEST_FIRST,
+)
+Index(
+    "ix_stories_recent",
+    stories.c.community_id,
+    stories.c.status,
+    stories.c.finished_at,
+)
+Index("ix_stories_author", stories.c.author_id, stories.c.created_at, stories.c.id)
+Index("ix_stories_status", stories.c.status, stories.c.id)
+Index("ix_stories_parent", stories.c.parent_id)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("story_id", Id, ForeignKey(stories.c.id), primary_key=True, autoincrement=False),
+    Column("member_id", Id, ForeignKey(members.c.id), primary_key=True, autoincrement=False),
+    Column("value", SmallInteger, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    CheckConstraint("value IN (-1, 1)", name="value"),
+    Index("ix_votes_member", "member_id"),
+    sqlite_with_rowid=False,  # the primary key is the table: one tree to write instead of two
+)
+
+posts = Table(
+    "posts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("story_id", Id, ForeignKey(stories.c.id), nullable=False),
+    Column("platform", String(32), nullable=False),
+    Column("channel_id", Words, nullable=False),
+    Column("message_id", Words, nullable=False),
+    UniqueConstraint("platform", "channel_id", "message_id"),
+    Index("ix_posts_story", "story_id", "id"),
+)
+
+notes = Table(
+    "notes",
+    metadata,
+    Column("key", Words, primary_key=True),
+    Column("value", Words, nullable=False),
+)
