@@ -57,8 +57,11 @@ def _candidates(locale: str) -> list[str]:
 
 
 def _as_fluent(values: Mapping[str, str | int | float]) -> dict[str, Any]:
-    """Ids are names, not amounts: no digit grouping."""
-    return {name: str(value) if name == "id" else value for name, value in values.items()}
+    """Ids are names: no digit grouping. Fluent cannot select on "", so "none" stands in."""
+    return {
+        name: "none" if value == "" else str(value) if name == "id" else value
+        for name, value in values.items()
+    }
 
 
 @cache

@@ -1,10 +1,11 @@
-# What every platform says. One sentence a key; values in braces come from the code.
+# What every platform says. One sentence a key; values in braces come from the code;
+# an empty one arrives as "none", to be selected on.
 
 ## Errors: one for each MemberError of bot/errors.py
 error-unknown-genre = { $given ->
-    [""] Which genre? Choose one of: { $choices }.
+    [none] Which genre? Choose one of: { $choices }.
    *[other] { $nearest ->
-        [""] I don't know the genre “{ $given }”. Choose one of: { $choices }.
+        [none] I don't know the genre “{ $given }”. Choose one of: { $choices }.
        *[other] I don't know the genre “{ $given }”. Did you mean { $nearest }? Choose one of: { $choices }.
     }
 }
@@ -12,11 +13,11 @@ error-prompt-too-long = That opening has { $length } characters; I can take { $l
 error-title-too-long = That title has { $length } characters; I can take { $limit }. Please shorten it.
 error-nothing-to-read = There is nothing to read in that. Please write a few words.
 error-not-a-number = { $given ->
-    [""] Which story? Give its number, such as 12.
+    [none] Which story? Give its number, such as 12.
    *[other] “{ $given }” is not a story's number. Give a number such as 12.
 }
 error-not-a-choice = { $given ->
-    [""] Please say which { $what }: { $choices }.
+    [none] Please say which { $what }: { $choices }.
    *[other] I don't know the { $what } “{ $given }”. Choose one of: { $choices }.
 }
 error-blocked-words = That has a word in it which is not welcome here. Please put it another way.

@@ -1,0 +1,129 @@
+"""Sentences about stories, votes and the queue that every platform says alike.
+
+Plain text: names, titles and prompts in it come from members, so a platform escapes the result
+for its markup. Pure.
+"""
+
+from __future__ import annotations
+
+from bot.domain import Relation, Status, Story, StoryUpdate, VoteValue
+from bot.service import QueueView
+from bot.texts import say
+from model.engine import EngineInfo
+
+MEDALS = ("🥇", "🥈", "🥉")
+COMMANDS = (
+    "story", "continue", "retry", "cancel", "read", "random", "top", "mine", "vote",
+    "queue", "genres", "about", "privacy", "export", "forget", "help",
+)  # fmt: skip
+"""Every command of the service, in the order of /help; each has a sentence `help-<command>`."""
+
+
+def wait(seconds: float, locale: str) -> str:
+    """A rough duration: "20 seconds", "3 minutes"."""
+    if seconds < 90:
+        return say("wait-seconds", locale, n=max(1, round(seconds)))
+    return say("wait-minutes", locale, n=round(seconds / 60))
+
+
+def author(story: Story, locale: str) -> str:
+    return story.author_name or say("story-author-forgotten", locale)
+
+
+def byline(story: Story, genre_label: str, locale: str) -> str:
+    """`#12 · horror by Ada · continues #9`."""
+    line = say("story-byline", locale, id=story.id, genre=genre_label, author=author(story, locale))
+    if story.parent_id is not None:
+        continues = story.relation is Relation.CONTINUATION
+        key = "story-continues" if continues else "story-version-of"
+        line += " · " + say(key, locale, id=story.parent_id)
+    return line
+
+
+def written_by(story: Story, locale: str) -> str:
+    """`written by SmolLM2-135M, seed 7`; "" while it has not been written."""
+    if story.provenance is None:
+        return ""
+    return say(
+        "story-written-by",
+        locale,
+        model=story.provenance.model,
+        seed=str(story.sampling.seed),
+    )
+
+
+def status(update: StoryUpdate, locale: str) -> str:
+    """What to say beside, or instead of, the text; "" for a finished story."""
+    story = update.story
+    if story.status is Status.QUEUED:
+        return _position(update, locale)
+    if story.status is Status.WRITING:
+        return "" if story.text else say("story-thinking", locale)
+    if story.status is Status.FAILED:
+        return say(story.failure or "failure-error", locale, id=story.id)
+    if story.status is Status.CANCELLED:
+        return say("story-cancelled", locale)
+    if story.status is Status.DELETED:
+        return say("story-deleted", locale)
+    return ""
+
+
+def _position(update: StoryUpdate, locale: str) -> str:
+    if update.position is None:
+        return say("story-waiting", locale)
+    if update.expected_wait_s is None:
+        return say("story-queued", locale, position=update.position)
+    return say(
+        "story-queued-wait",
+        locale,
+        position=update.position,
+        wait=wait(update.expected_wait_s, locale),
+    )
+
+
+def vote_counted(story: Story, value: VoteValue, locale: str) -> str:
+    """The answer to a vote, with the new tally."""
+    key = {1: "vote-counted-up", -1: "vote-counted-down", 0: "vote-cleared"}[value]
+    return say(key, locale, id=story.id, ups=story.tally.ups, downs=story.tally.downs)
+
+
+def headline(story: Story, most: int = 80) -> str:
+    """A story's name in a list: its title, else its first words."""
+    text = story.title or story.text or story.prompt
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def queue_lines(view: QueueView, locale: str) -> list[str]:
+    """The answer to /queue."""
+    lines = [
+        say("queue-line", locale, waiting=view.waiting, writing=view.writing),
+        say("queue-wait", locale, wait=wait(view.expected_wait_s, locale)),
+    ]
+    for story_id, position in view.mine:
+        if position is None:
+            lines.append(say("queue-mine-writing", locale, id=story_id))
+        else:
+            lines.append(say("queue-mine-waiting", locale, id=story_id, position=position))
+    return lines
+
+
+def about_lines(info: EngineInfo | None, locale: str) -> list[str]:
+    """The answer to /about."""
+    if info is None:
+        return [say("about-text", locale), say("about-no-model", locale)]
+    lines = [
+        say("about-text", locale),
+        say(
+            "about-model",
+            locale,
+            model=info.model,
+            revision=info.revision[:12],
+            parameters=round(info.n_parameters / 1e6),
+            device=info.device,
+            licence=info.licence,
+        ),
+    ]
+    if info.adapter_hash is not None:
+        lines.append(say("about-adapter", locale, hash=info.adapter_hash[:12]))
+    return lines
