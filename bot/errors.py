@@ -6,7 +6,7 @@ CliffhangerError
 │   │   ├── UnknownGenre
 │   │   ├── PromptTooLong / TitleTooLong
 │   │   ├── NothingToRead     only whitespace or control characters
-│   │   ├── NotANumber / NotAChoice
+│   │   ├── NotANumber / NotAChoice / UnknownCommand
 │   │   └── BlockedWords
 │   ├── NotPossible           well put, but not allowed or not there
 │   │   ├── StoryNotFound / NoStories
@@ -101,6 +101,12 @@ class NotAChoice(BadInput):
     """values: given, what ("period", "length", "vote", …), choices (comma-separated)."""
 
     key = "error-not-a-choice"
+
+
+class UnknownCommand(BadInput):
+    """values: command."""
+
+    key = "error-unknown-command"
 
 
 class BlockedWords(BadInput):

@@ -10,6 +10,7 @@ from bot.domain import Relation, Status, Story, StoryUpdate, VoteValue
 from bot.service import QueueView
 from bot.texts import say
 from model.engine import EngineInfo
+from model.genres import GenreTable, UnknownGenre
 
 MEDALS = ("🥇", "🥈", "🥉")
 COMMANDS = (
@@ -24,6 +25,14 @@ def wait(seconds: float, locale: str) -> str:
     if seconds < 90:
         return say("wait-seconds", locale, n=max(1, round(seconds)))
     return say("wait-minutes", locale, n=round(seconds / 60))
+
+
+def genre_label(story: Story, genres: GenreTable) -> str:
+    """The genre as members say it; an old story's genre may have left the table."""
+    try:
+        return genres.get(story.genre).label
+    except UnknownGenre:
+        return story.genre
 
 
 def author(story: Story, locale: str) -> str:

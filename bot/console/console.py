@@ -1,0 +1,222 @@
+"""The console: one command a line, as on the other platforms, and `/as NAME` to change speaker.
+
+On a terminal a story grows while it is written and Ctrl-C cancels it. On a pipe each command
+prints its finished result, errors go to standard error with their line number, and `run` says
+whether all went well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from bot import wording
+from bot.commands import parse_id, parse_story_args, parse_top, parse_vote
+from bot.console.lines import LineReader
+from bot.console.screen import LOCALE, Screen
+from bot.domain import Caller, Status, Story
+from bot.errors import AlreadyEnded, MemberError, NothingToRead, UnknownCommand
+from bot.service import StoryService
+from bot.texts import explain, say
+
+
+class ConsolePlatform:
+    """Reads commands until the end of input or `/quit`."""
+
+    def __init__(
+        self,
+        service: StoryService,
+        *,
+        reader: LineReader | None = None,
+        screen: Screen | None = None,
+    ) -> None:
+        self._service = service
+        self._reader = reader or LineReader()
+        self._screen = screen or Screen(service.genres)
+        self._name = _user_name()
+        self.failures = 0
+        """Commands that failed so far."""
+        self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
+            "story": self._story,
+            "continue": self._continue,
+            "retry": self._retry,
+            "cancel": self._cancel,
+            "read": self._read,
+            "random": self._random,
+            "top": self._top,
+            "mine": self._mine,
+            "vote": self._vote,
+            "queue": self._queue,
+            "genres": self._genres,
+            "about": self._about,
+            "privacy": self._privacy,
+            "export": self._export,
+            "forget": self._forget,
+            "help": self._help,
+            "as": self._as,
+        }
+
+    async def run(self) -> None:
+        """Serve until the end of input."""
+        if self._reader.is_terminal:
+            self._screen.say(say("console-welcome", LOCALE, name=self._name))
+        number = 0
+        while (line := await self._reader.next()) is not None:
+            number += 1
+            line = line.strip()
+            if line in ("/quit", "/exit"):
+                return
+            if line and not line.startswith("#"):
+                await self._try(number, line)
+
+    async def _try(self, number: int, line: str) -> None:
+        try:
+            await self._command(line)
+        except MemberError as error:
+            self._fail(number, line, explain(error, LOCALE))
+
+    def _fail(self, number: int, line: str, sentence: str) -> None:
+        self.failures += 1
+        where = "" if self._reader.is_terminal else f"line {number}: {line[:60]}: "
+        self._screen.complain(where + sentence)
+
+    async def _command(self, line: str) -> None:
+        name, _, rest = line.removeprefix("/").partition(" ")
+        command = self._commands.get(name.lower())
+        if command is None or not line.startswith("/"):
+            raise UnknownCommand(command=name[:40])
+        await command(rest.strip())
+
+    @property
+    def _caller(self) -> Caller:
+        return Caller(
+            platform="console",
+            member_id=self._name,
+            member_name=self._name,
+            community_id="console",
+            community_name="console",
+            locale=LOCALE,
+        )
+
+    # -- stories -------------------------------------------------------------------------------
+    async def _story(self, rest: str) -> None:
+        args = parse_story_args(rest, self._service.genres)
+        await self._show(
+            await self._service.write(
+                self._caller, args.genre, args.prompt, args.title, args.length
+            )
+        )
+
+    async def _continue(self, rest: str) -> None:
+        number, _, prompt = rest.partition(" ")
+        story_id = parse_id(number)
+        await self._show(await self._service.continue_story(self._caller, story_id, prompt))
+
+    async def _retry(self, rest: str) -> None:
+        await self._show(await self._service.retry(self._caller, parse_id(rest)))
+
+    async def _show(self, story: Story) -> None:
+        with self._interrupt_cancels(story.id):
+            story = await self._screen.follow(self._service.watch(story.id))
+        if story.status is Status.FAILED:
+            self.failures += 1
+
+    @contextmanager
+    def _interrupt_cancels(self, story_id: int) -> Iterator[None]:
+        """On a terminal, Ctrl-C means the story, not the program."""
+        if not self._reader.is_terminal:
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        before = signal.getsignal(signal.SIGINT)
+        tasks: set[asyncio.Task[None]] = set()
+
+        async def cancel() -> None:
+            with suppress(AlreadyEnded):
+                await self._service.cancel(self._caller, story_id)
+
+        loop.add_signal_handler(signal.SIGINT, lambda: tasks.add(asyncio.create_task(cancel())))
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+            signal.signal(signal.SIGINT, before)
+
+    async def _cancel(self, rest: str) -> None:
+        self._screen.story(await self._service.cancel(self._caller, parse_id(rest)))
+
+    async def _read(self, rest: str) -> None:
+        self._screen.story(await self._service.read(self._caller, parse_id(rest)))
+
+    async def _random(self, rest: str) -> None:
+        self._screen.story(await self._service.random(self._caller, rest))
+
+    async def _top(self, rest: str) -> None:
+        genre, period = parse_top(rest)
+        stories = await self._service.top(self._caller, genre, period)
+        self._screen.stories(say("top-title", LOCALE), stories, medals=True)
+
+    async def _mine(self, rest: str) -> None:
+        stories = await self._service.mine(self._caller)
+        self._screen.stories(say("mine-title", LOCALE), stories, medals=False)
+
+    async def _vote(self, rest: str) -> None:
+        story_id, value = parse_vote(rest)
+        story = await self._service.vote(self._caller, story_id, value)
+        self._screen.say(wording.vote_counted(story, value, LOCALE))
+
+    # -- around them ---------------------------------------------------------------------------
+    async def _queue(self, rest: str) -> None:
+        view = await self._service.queue_view(self._caller)
+        for line in wording.queue_lines(view, LOCALE):
+            self._screen.say(line)
+
+    async def _genres(self, rest: str) -> None:
+        self._screen.title(say("genres-title", LOCALE))
+        for genre in self._service.genres:
+            self._screen.say(f"{genre.name} ({genre.label})")
+            for opening in genre.openings:
+                self._screen.say(f"  {opening}")
+
+    async def _about(self, rest: str) -> None:
+        for line in wording.about_lines(await self._service.about(), LOCALE):
+            self._screen.say(line)
+
+    async def _privacy(self, rest: str) -> None:
+        self._screen.say(say("privacy-text", LOCALE))
+
+    async def _export(self, rest: str) -> None:
+        data = await self._service.export(self._caller)
+        self._screen.say(json.dumps(data, ensure_ascii=False, indent=2))
+
+    async def _forget(self, rest: str) -> None:
+        if self._reader.is_terminal:
+            self._screen.say(say("console-forget-ask", LOCALE))
+            if (await self._reader.next() or "").strip().lower() not in ("y", "yes"):
+                return
+        gone = await self._service.forget(self._caller)
+        self._screen.say(say("forget-done", LOCALE, stories=gone.stories, votes=gone.votes))
+
+    async def _help(self, rest: str) -> None:
+        self._screen.title(say("help-title", LOCALE))
+        for command in wording.COMMANDS:
+            usage = say(f"console-usage-{command}", LOCALE)
+            self._screen.say(f"{usage:<46} {say(f'help-{command}', LOCALE)}")
+        self._screen.say(say("console-help-more", LOCALE))
+
+    async def _as(self, rest: str) -> None:
+        if not rest:
+            raise NothingToRead
+        self._name = rest[:80]
+        self._screen.say(say("console-now", LOCALE, name=self._name))
+
+
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no such user id, as in some containers
+        return "me"

@@ -1,0 +1,85 @@
+"""How the console shows stories: live on a terminal, finished results on a pipe. Uses rich."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from bot import wording
+from bot.domain import Story, StoryUpdate
+from model.genres import GenreTable
+
+LOCALE = "en"
+
+
+class Screen:
+    """Prints for a person on a terminal, plain lines on a pipe."""
+
+    def __init__(self, genres: GenreTable, out: Console | None = None) -> None:
+        # soft_wrap: on a pipe nothing is folded to an imagined width.
+        self.out = out or Console(highlight=False, soft_wrap=True)
+        self._errors = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._genres = genres
+
+    def say(self, text: str) -> None:
+        """Plain text: no markup is read in it."""
+        self.out.print(Text(text))
+
+    def complain(self, text: str) -> None:
+        self._errors.print(Text(text, style="red"))
+
+    def title(self, text: str) -> None:
+        self.out.print(Text(text, style="bold"))
+
+    async def follow(self, updates: AsyncIterator[StoryUpdate]) -> Story:
+        """Show a story to its end; on a terminal the text grows in place."""
+        last: StoryUpdate | None = None
+        with self._live() as show:
+            async for last in updates:
+                show(self._card(last))
+        if last is None:
+            raise RuntimeError("a feed ended before it began")
+        self.out.print(self._card(last))
+        return last.story
+
+    @contextmanager
+    def _live(self) -> Iterator[Callable[[Group], None]]:
+        if not self.out.is_terminal:
+            yield lambda card: None
+            return
+        with Live(console=self.out, transient=True, vertical_overflow="visible") as live:
+            yield live.update
+
+    def story(self, story: Story) -> None:
+        self.out.print(self._card(StoryUpdate(story)))
+
+    def stories(self, title: str, stories: list[Story], *, medals: bool) -> None:
+        """A numbered list, best or newest first."""
+        self.title(title)
+        for n, story in enumerate(stories):
+            place = wording.MEDALS[n] if medals and n < len(wording.MEDALS) else f"{n + 1}."
+            tally = f"👍 {story.tally.ups} 👎 {story.tally.downs}"
+            byline = wording.byline(story, self._label(story), LOCALE)
+            self.say(f"{place} {tally}  {byline}")
+            self.out.print(Text(f"   {wording.headline(story)}", style="italic"))
+
+    def _card(self, update: StoryUpdate) -> Group:
+        story = update.story
+        lines = [Text(wording.byline(story, self._label(story), LOCALE), style="bold")]
+        if story.title:
+            lines.append(Text(story.title, style="bold italic"))
+        if story.text:
+            lines.append(Text(story.text))
+        if status := wording.status(update, LOCALE):
+            lines.append(Text(status, style="dim"))
+        if written_by := wording.written_by(story, LOCALE):
+            tally = f"👍 {story.tally.ups} 👎 {story.tally.downs} · "
+            lines.append(Text(tally + written_by, style="dim"))
+        return Group(*lines, Text(""))
+
+    def _label(self, story: Story) -> str:
+        return wording.genre_label(story, self._genres)

@@ -1,0 +1,21 @@
+# Sentences of the console alone.
+console-welcome = You are { $name }. Try: /story horror A lonely lighthouse. /help lists the commands, Ctrl-C stops a story, Ctrl-D leaves.
+console-now = You are { $name } now.
+console-forget-ask = This removes your stories' words and your votes for good. Are you sure? [y/N]
+console-help-more = Also: /as NAME speaks as another member, /quit leaves. Ctrl-C stops the story being written.
+console-usage-story = /story GENRE ["TITLE"] [OPENING] [length:long]
+console-usage-continue = /continue ID [OPENING]
+console-usage-retry = /retry ID
+console-usage-cancel = /cancel ID
+console-usage-read = /read ID
+console-usage-random = /random [GENRE]
+console-usage-top = /top [GENRE] [day|week|month|all]
+console-usage-mine = /mine
+console-usage-vote = /vote ID up|down|clear
+console-usage-queue = /queue
+console-usage-genres = /genres
+console-usage-about = /about
+console-usage-privacy = /privacy
+console-usage-export = /export
+console-usage-forget = /forget
+console-usage-help = /help
