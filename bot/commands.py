@@ -59,7 +59,10 @@ def parse_story_args(text: str, genres: GenreTable) -> StoryArgs:
 
 
 def _split_genre(text: str, genres: GenreTable) -> tuple[str, str]:
-    first, _, rest = text.strip().partition(" ")
+    text = text.strip()
+    if quoted := _QUOTED.match(text):
+        return quoted[1], text[quoted.end() :]
+    first, _, rest = text.partition(" ")
     second, _, after = rest.strip().partition(" ")
     if not _is_genre(first, genres) and second and _is_genre(f"{first} {second}", genres):
         return f"{first} {second}", after

@@ -80,7 +80,7 @@ def status(update: StoryUpdate, locale: str) -> str:
 def _position(update: StoryUpdate, locale: str) -> str:
     if update.position is None:
         return say("story-waiting", locale)
-    if update.expected_wait_s is None:
+    if not update.expected_wait_s:
         return say("story-queued", locale, position=update.position)
     return say(
         "story-queued-wait",
@@ -107,8 +107,9 @@ def queue_lines(view: QueueView, locale: str) -> list[str]:
     """The answer to /queue."""
     lines = [
         say("queue-line", locale, waiting=view.waiting, writing=view.writing),
-        say("queue-wait", locale, wait=wait(view.expected_wait_s, locale)),
     ]
+    if view.expected_wait_s:
+        lines.append(say("queue-wait", locale, wait=wait(view.expected_wait_s, locale)))
     for story_id, position in view.mine:
         if position is None:
             lines.append(say("queue-mine-writing", locale, id=story_id))

@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
-import signal
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from bot import wording
 from bot.commands import parse_id, parse_story_args, parse_top, parse_vote
 from bot.console.lines import LineReader
 from bot.console.screen import LOCALE, Screen
 from bot.domain import Caller, Status, Story
-from bot.errors import AlreadyEnded, MemberError, NothingToRead, UnknownCommand
+from bot.errors import MemberError, NothingToRead, UnknownCommand
 from bot.service import StoryService
 from bot.texts import explain, say
 
@@ -38,6 +37,8 @@ class ConsolePlatform:
         self._reader = reader or LineReader()
         self._screen = screen or Screen(service.genres)
         self._name = _user_name()
+        self._showing: int | None = None
+        self._stopping: asyncio.Task[None] | None = None
         self.failures = 0
         """Commands that failed so far."""
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
@@ -120,31 +121,24 @@ class ConsolePlatform:
         await self._show(await self._service.retry(self._caller, parse_id(rest)))
 
     async def _show(self, story: Story) -> None:
-        with self._interrupt_cancels(story.id):
+        self._showing = story.id
+        try:
             story = await self._screen.follow(self._service.watch(story.id))
+        finally:
+            self._showing = None
         if story.status is Status.FAILED:
             self.failures += 1
 
-    @contextmanager
-    def _interrupt_cancels(self, story_id: int) -> Iterator[None]:
-        """On a terminal, Ctrl-C means the story, not the program."""
-        if not self._reader.is_terminal:
-            yield
-            return
-        loop = asyncio.get_running_loop()
-        before = signal.getsignal(signal.SIGINT)
-        tasks: set[asyncio.Task[None]] = set()
+    def interrupt(self) -> bool:
+        """Ctrl-C: stop the story on the screen; False if there is none, so the program is meant."""
+        if self._showing is None or not self._reader.is_terminal:
+            return False
+        self._stopping = asyncio.create_task(self._stop(self._showing))
+        return True
 
-        async def cancel() -> None:
-            with suppress(AlreadyEnded):
-                await self._service.cancel(self._caller, story_id)
-
-        loop.add_signal_handler(signal.SIGINT, lambda: tasks.add(asyncio.create_task(cancel())))
-        try:
-            yield
-        finally:
-            loop.remove_signal_handler(signal.SIGINT)
-            signal.signal(signal.SIGINT, before)
+    async def _stop(self, story_id: int) -> None:
+        with suppress(MemberError):  # it ended by itself
+            await self._service.cancel(self._caller, story_id)
 
     async def _cancel(self, rest: str) -> None:
         self._screen.story(await self._service.cancel(self._caller, parse_id(rest)))

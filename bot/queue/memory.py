@@ -136,6 +136,7 @@ class MemoryQueue:
                     self._arrival.clear()
                     await self._arrival.wait()
                 record = self._take()
+                record.publish(JobUpdate(record.job.story_id, record.job.attempt, "writing"))
                 task = asyncio.create_task(self._write(writer, record))
                 record.task = task
                 running.add(task)
@@ -235,8 +236,9 @@ class MemoryQueue:
         )
 
     def _wait_behind(self, ahead: int) -> float:
-        """Seconds until a job with `ahead` others before it begins, all slots being busy."""
-        return self._average_s * (ahead + 1) / max(1, self._slots)
+        """Seconds until a job with `ahead` others before it begins."""
+        busy = sum(lane.writing for lane in self._lanes.values())
+        return self._average_s * max(0, ahead + 1 + busy - self._slots) / max(1, self._slots)
 
     def _line_moved(self) -> None:
         """Wake whoever waits for a job, and let every waiting job hear its new position."""

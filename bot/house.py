@@ -1,0 +1,204 @@
+"""Puts the rooms together and keeps them open: store, queue, service, platforms, worker.
+
+With `bot.__main__` the only place that knows them all. Stops them in the reverse order, so that
+what members were told is stored before the worker goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from filelock import FileLock, Timeout
+
+from bot.console.console import ConsolePlatform
+from bot.errors import DatabaseError, SettingsError
+from bot.queue import StoryQueue, open_queue
+from bot.service import Rules, StoryService
+from bot.settings import Settings
+from bot.store import open_store, upgrade
+from bot.store.database import parse_url, sqlite_path
+from bot.worker import StoryWriter
+from model.engine import Engine
+from model.genres import GenreFileError, GenreTable, load_genres
+
+log = logging.getLogger(__name__)
+
+PLATFORMS = ("discord", "telegram", "console")
+
+
+class Platform(Protocol):
+    """What a door of the house looks like from inside."""
+
+    async def run(self) -> None:
+        """Serve until cancelled, or until there is nothing more to serve."""
+        ...
+
+
+def chosen_platforms(settings: Settings, asked: Sequence[str]) -> list[str]:
+    """The platforms to start: those asked for, else each that has a token, else the console.
+
+    Raises SettingsError for an unknown platform, or one without its token.
+    """
+    tokens = {"discord": settings.discord_token, "telegram": settings.telegram_token}
+    for name in asked:
+        if name not in PLATFORMS:
+            raise SettingsError(f"There is no platform {name!r}. Choose of {', '.join(PLATFORMS)}.")
+        if name in tokens and tokens[name] is None:
+            raise SettingsError(
+                f"{name.upper()}_TOKEN is not set. Put the bot's token into .env (see "
+                f".env.example), or leave --platform {name} out."
+            )
+    with_token = [name for name, token in tokens.items() if token is not None]
+    return list(dict.fromkeys(asked)) or with_token or ["console"]
+
+
+def genre_table(settings: Settings) -> GenreTable:
+    """The operator's genres. Raises SettingsError."""
+    try:
+        return load_genres(settings.genres_file)
+    except GenreFileError as error:
+        raise SettingsError(f"GENRES_FILE: {error}") from None
+
+
+def make_engine(settings: Settings) -> Engine:
+    """The engine the settings name, not loaded yet. Imports torch when it is opened."""
+    from model.torch_engine import open_engine
+
+    return open_engine(
+        settings.model,
+        device=settings.device,
+        slots=settings.slots,
+        threads=settings.threads,
+        cache_dir=settings.cache_dir,
+        genres=genre_table(settings),
+    )
+
+
+def needs_other_workers(settings: Settings) -> None:
+    """Raises SettingsError where the queue cannot reach a worker in another process."""
+    if settings.queue_url.startswith("memory:"):
+        raise SettingsError(
+            "QUEUE_URL=memory:// lives inside one process, so a worker elsewhere cannot be "
+            "reached. Run `cliffhanger run` without --no-worker: it brings its own worker."
+        )
+
+
+async def run_house(settings: Settings, platforms: Sequence[str], engine: Engine | None) -> int:
+    """Serve until a platform ends or a signal asks to stop; the exit code.
+
+    `engine` is the embedded worker's; None: workers are elsewhere.
+    """
+    genres = genre_table(settings)
+    with only_one_on(settings.database_url):
+        for line in await upgrade(settings.database_url):
+            log.info("migrated the database: %s", line)
+        async with AsyncExitStack() as stack:
+            store = await stack.enter_async_context(open_store(settings.database_url))
+            queue = await stack.enter_async_context(
+                open_queue(settings.queue_url, max_waiting=settings.queue_max_waiting)
+            )
+            rules = Rules.from_settings(settings)
+            tasks: dict[asyncio.Task[object], str] = {}
+            if engine is not None:
+                worker = await stack.enter_async_context(_running(_work(engine, queue)))
+                tasks[worker] = "the worker"
+            service = await stack.enter_async_context(StoryService(store, queue, genres, rules))
+            console = ConsolePlatform(service) if "console" in platforms else None
+            for name in platforms:
+                if name == "console" and console is not None:
+                    door: Platform = console
+                else:
+                    door = await _open_door(stack, name, service, settings)
+                tasks[await stack.enter_async_context(_running(door.run()))] = name
+            stop = await stack.enter_async_context(_stop_asked(console))
+            await _first_end(tasks, stop)
+            return 1 if console is not None and console.failures else 0
+
+
+async def _work(engine: Engine, queue: StoryQueue) -> None:
+    async with engine:
+        info = engine.info
+        log.info("writing with %s (%s) on %s", info.model, info.revision[:12], info.device)
+        await queue.work(StoryWriter(engine))
+
+
+async def _open_door(
+    stack: AsyncExitStack, name: str, service: StoryService, settings: Settings
+) -> Platform:
+    if name == "discord":
+        from bot.discord.client import DiscordPlatform
+
+        return await stack.enter_async_context(DiscordPlatform(service, settings))
+    from bot.telegram.application import TelegramPlatform
+
+    return await stack.enter_async_context(TelegramPlatform(service, settings))
+
+
+async def _first_end(tasks: dict[asyncio.Task[object], str], stop: asyncio.Task[object]) -> None:
+    """Wait for the first to end; raises what it raised."""
+    done, _ = await asyncio.wait({*tasks, stop}, return_when=asyncio.FIRST_COMPLETED)
+    for task in done - {stop}:
+        task.result()
+        log.info("%s has ended; stopping", tasks[task])
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, object]) -> AsyncIterator[asyncio.Task[object]]:
+    """A task that is stopped and waited for at the end of the block."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await task
+
+
+@asynccontextmanager
+async def _stop_asked(console: ConsolePlatform | None) -> AsyncIterator[asyncio.Task[object]]:
+    """A task that ends at SIGTERM, or at Ctrl-C where the console has no story to stop by it."""
+    asked = asyncio.Event()
+
+    def interrupt() -> None:
+        if console is None or not console.interrupt():
+            asked.set()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, asked.set)
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    async with _running(asked.wait()) as task:
+        yield task
+
+
+@contextmanager
+def only_one_on(database_url: str) -> Iterator[None]:
+    """One running bot for each SQLite file: two would both write what is unfinished.
+
+    The lock ends with the process, however it ends. Raises DatabaseError.
+    """
+    path = sqlite_path(parse_url(database_url))
+    if path is None:
+        yield
+        return
+    lock = FileLock(Path(f"{path}.lock"), timeout=0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise DatabaseError(
+            f"Another cliffhanger is running on {path}. Stop it first, or give this one another "
+            "DATABASE_URL."
+        ) from None
+    except OSError as error:
+        raise DatabaseError(f"Cannot write beside the database {path}: {error.strerror}.") from None
+    try:
+        yield
+    finally:
+        lock.release()
