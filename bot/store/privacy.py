@@ -89,7 +89,11 @@ async def _stories(connection: AsyncConnection, member_id: int) -> list[dict[str
         .order_by(posts.c.id)
     ):
         shown_at.setdefault(post.story_id, []).append(
-            {"channel_id": post.channel_id, "message_id": post.message_id}
+            {
+                "platform": post.platform,
+                "channel_id": post.channel_id,
+                "message_id": post.message_id,
+            }
         )
     rows = await connection.execute(
         select(stories, communities.c.name.label("community"))
