@@ -1,0 +1,124 @@
+"""`cliffhanger doctor`: is everything there that the bot needs? One line a check, ok or what to do.
+
+Reads only: starts no platform, loads no weights, creates no file.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.errors import OperatorError, SettingsError
+from bot.house import genre_table
+from bot.queue import open_queue
+from bot.settings import Settings, load_settings
+from bot.store.database import parse_url, sqlite_path
+from bot.store.migrate import current_and_head
+from model.engine import EngineError
+
+# Shapes as the platforms hand them out: three base64url parts, and "<bot id>:<35 characters>".
+DISCORD_TOKEN = re.compile(r"[\w-]{18,}\.[\w-]{6,}\.[\w-]{25,}")
+TELEGRAM_TOKEN = re.compile(r"\d{6,}:[\w-]{35}")
+ENOUGH_DISK_BYTES = 2 * 1024**3
+"""The default model unpacked, with room for its download and for years of stories."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check's outcome. `advice` says what is, or what to do about it."""
+
+    check: str
+    ok: bool
+    advice: str
+
+
+async def examine() -> AsyncIterator[Finding]:
+    """All checks, in the order an operator would mend them."""
+    try:
+        settings = load_settings()
+        genres = genre_table(settings)
+    except SettingsError as error:
+        yield Finding("settings", False, str(error))
+        return
+    yield Finding("settings", True, f"read; genres: {', '.join(genres.names)}")
+    for finding in _tokens(settings):
+        yield finding
+    yield _model(settings)
+    yield await _database(settings)
+    yield await _queue(settings)
+    yield _disk(settings)
+
+
+def _tokens(settings: Settings) -> list[Finding]:
+    rows = [
+        ("Discord token", "DISCORD_TOKEN", settings.discord_token, DISCORD_TOKEN),
+        ("Telegram token", "TELEGRAM_TOKEN", settings.telegram_token, TELEGRAM_TOKEN),
+    ]
+    found = []
+    for check, key, token, shape in rows:
+        if token is None:
+            found.append(Finding(check, True, f"{key} is not set: that platform stays off"))
+        elif shape.fullmatch(token.get_secret_value()):
+            found.append(Finding(check, True, f"{key} has the shape of a token"))
+        else:
+            advice = f"{key} does not look like a token; copy it again, whole, without quotes"
+            found.append(Finding(check, False, advice))
+    return found
+
+
+def _model(settings: Settings) -> Finding:
+    missing = [name for name in ("torch", "transformers") if not importlib.util.find_spec(name)]
+    if missing:
+        advice = f"{' and '.join(missing)} not installed: pip install 'cliffhanger[worker]'"
+        return Finding("model", False, advice)
+    from model.registry import present
+
+    try:
+        return Finding("model", True, present(settings.model, cache_dir=settings.cache_dir))
+    except EngineError as error:
+        return Finding("model", False, str(error))
+
+
+async def _database(settings: Settings) -> Finding:
+    try:
+        current, head = await current_and_head(settings.database_url)
+    except OperatorError as error:
+        return Finding("database", False, str(error))
+    if current == head:
+        return Finding("database", True, f"reachable, at schema {head}")
+    if current is None:
+        return Finding("database", True, "not made yet; `cliffhanger run` makes it")
+    return Finding("database", False, f"at schema {current}, not {head}: cliffhanger db upgrade")
+
+
+async def _queue(settings: Settings) -> Finding:
+    try:
+        async with open_queue(settings.queue_url) as queue:
+            await queue.state()
+    except OperatorError as error:
+        return Finding("queue", False, str(error))
+    return Finding("queue", True, f"{settings.queue_url} is reachable")
+
+
+def _disk(settings: Settings) -> Finding:
+    from model.registry import default_cache_dir
+
+    folders = [settings.cache_dir or default_cache_dir()]
+    if (database := sqlite_path(parse_url(settings.database_url))) is not None:
+        folders.append(database.absolute().parent)
+    free = {folder: shutil.disk_usage(_existing(folder)).free for folder in folders}
+    least = min(free, key=lambda folder: free[folder])
+    said = f"{free[least] / 1024**3:.1f} GiB free in {least}"
+    if free[least] >= ENOUGH_DISK_BYTES:
+        return Finding("disk space", True, said)
+    return Finding("disk space", False, f"only {said}; make room for at least 2 GiB")
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder
