@@ -1,0 +1,206 @@
+"""What a story, a list or an answer looks like on Discord: cards of text and buttons.
+
+A `Card` is plain data that can be compared; only `embed` and `view` turn it into discord.py's
+objects. Knows no interaction and sends nothing.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import discord
+
+from bot import wording
+from bot.discord.markup import escape, escaped_size, fit
+from bot.domain import Status, Story, StoryUpdate
+from bot.pages import split_pages
+from bot.texts import say
+from model.genres import GenreTable, UnknownGenre
+
+TITLE, DESCRIPTION, FOOTER = 256, 4_096, 2_048
+"""Most characters of an embed's parts (docs: resources/message#embed-object-embed-limits)."""
+PAGE = 3_600
+"""Story text on one card; with its title, note and footer it stays below 6,000 in all."""
+_NOTE = 400
+_WRITING = " ▌"
+_COLOURS = {
+    "superhero": 0xC0392B,
+    "sci_fi": 0x2980B9,
+    "action": 0xE67E22,
+    "drama": 0x8E44AD,
+    "horror": 0x2C3E50,
+    "thriller": 0x16A085,
+}
+NEUTRAL = 0x5865F2
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button that works after a restart: everything it needs is in its `custom_id`."""
+
+    custom_id: str
+    label: str
+    emoji: str | None = None
+    style: discord.ButtonStyle = discord.ButtonStyle.secondary
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One message: an embed and a row of buttons. `text` is markdown, escaped already."""
+
+    text: str
+    title: str = ""
+    colour: int = NEUTRAL
+    footer: str = ""
+    buttons: tuple[Button, ...] = ()
+
+    def embed(self) -> discord.Embed:
+        embed = discord.Embed(description=self.text, colour=self.colour)
+        embed.title = self.title or None
+        if self.footer:
+            embed.set_footer(text=self.footer)
+        return embed
+
+    def view(self) -> discord.ui.View | None:
+        """The buttons, None without any.
+
+        The view is stopped at once: discord.py keeps running views in memory for ever, and
+        presses reach the dynamic items registered at startup anyway.
+        """
+        if not self.buttons:
+            return None
+        view = discord.ui.View(timeout=None)
+        for one in self.buttons:
+            button: discord.ui.Button[discord.ui.View] = discord.ui.Button(
+                custom_id=one.custom_id, label=one.label, emoji=one.emoji, style=one.style
+            )
+            view.add_item(button)
+        view.stop()
+        return view
+
+
+def colour_of(genre: str) -> int:
+    """The genre's own colour; for an operator's genres one that stays the same."""
+    if genre in _COLOURS:
+        return _COLOURS[genre]
+    hue = zlib.crc32(genre.encode()) % 360 / 360
+    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.6, 0.8))
+    return red << 16 | green << 8 | blue
+
+
+def label_of(genre: str, genres: GenreTable) -> str:
+    """The genre as read by people, also when the operator took it off the table."""
+    try:
+        return genres.get(genre).label
+    except UnknownGenre:
+        return genre
+
+
+def story_cards(update: StoryUpdate, genres: GenreTable, locale: str) -> list[Card]:
+    """The messages that show a story in its present state; while open it is a single one."""
+    story = update.story
+    if story.status.is_open:
+        return [_open_card(update, genres, locale)]
+    note = wording.status(update, locale)
+    text = story.text if story.status in (Status.FINISHED, Status.CANCELLED) else ""
+    pages = [escape(page) for page in split_pages(text, PAGE, escaped_size)]
+    if note:
+        pages[-1] = f"{pages[-1]}\n\n*{fit(note, _NOTE)}*".strip()
+    last = len(pages) - 1
+    return [
+        Card(
+            text=page,
+            title=_title(story, genres) if number == 0 else "",
+            colour=colour_of(story.genre),
+            footer=_footer(story, genres, locale) if number == last else f"{number + 1}/{last + 1}",
+            buttons=story_buttons(story, locale) if number == last else (),
+        )
+        for number, page in enumerate(pages)
+    ]
+
+
+def _open_card(update: StoryUpdate, genres: GenreTable, locale: str) -> Card:
+    story = update.story
+    if story.text:
+        pages = split_pages(story.text, PAGE, escaped_size)
+        text = ("… " if len(pages) > 1 else "") + escape(pages[-1]) + _WRITING
+    else:
+        opening = fit(story.prompt, PAGE) + " …" if story.prompt else ""
+        text = f"*{fit(wording.status(update, locale), _NOTE)}*\n\n{opening}".strip()
+    return Card(
+        text=text,
+        title=_title(story, genres),
+        colour=colour_of(story.genre),
+        footer=_footer(story, genres, locale),
+        buttons=story_buttons(story, locale),
+    )
+
+
+def _title(story: Story, genres: GenreTable) -> str:
+    return fit(story.title or label_of(story.genre, genres).capitalize(), TITLE)
+
+
+def _footer(story: Story, genres: GenreTable, locale: str) -> str:
+    """Author, model and seed. Discord shows a footer without markdown: nothing to escape."""
+    byline = wording.byline(story, label_of(story.genre, genres), locale)
+    parts = (byline, wording.written_by(story, locale))
+    return " · ".join(part for part in parts if part)[:FOOTER]
+
+
+def story_buttons(story: Story, locale: str) -> tuple[Button, ...]:
+    """What can be done with a story in its present state."""
+    again = Button(f"again:{story.id}", say("button-retry", locale), "🎲")
+    if story.status.is_open:
+        label = say("button-cancel", locale)
+        return (Button(f"cancel:{story.id}", label, style=discord.ButtonStyle.danger),)
+    if story.status is Status.FINISHED:
+        return (
+            Button(f"vote:{story.id}:up", str(story.tally.ups), "👍"),
+            Button(f"vote:{story.id}:down", str(story.tally.downs), "👎"),
+            Button(f"continue:{story.id}", say("button-continue", locale), "📖"),
+            again,
+        )
+    return () if story.status is Status.DELETED else (again,)
+
+
+def list_card(title: str, stories: Sequence[Story], locale: str, *, medals: bool) -> Card:
+    """A list of stories, best or newest first."""
+    lines = []
+    for place, story in enumerate(stories):
+        mark = (
+            wording.MEDALS[place] if medals and place < len(wording.MEDALS) else f"{place + 1}\\."
+        )
+        votes = f"👍 {story.tally.ups} 👎 {story.tally.downs}"
+        name = fit(wording.headline(story), 180)
+        who = fit(wording.author(story, locale), 80)
+        lines.append(f"{mark} **{name}** · #{story.id} · {votes} · {who}")
+    return Card("\n".join(lines), fit(title, TITLE))
+
+
+def genre_cards(genres: GenreTable, locale: str) -> list[Card]:
+    """The genres, each with its suggested openings."""
+    sections = []
+    for genre in genres:
+        openings = [f"> {fit(opening, 300)} …" for opening in genre.openings]
+        sections.append("\n".join([f"**{escape(genre.label)}** (`{genre.name}`)", *openings]))
+    return plain_cards("\n\n".join(sections), say("genres-title", locale))
+
+
+def text_cards(lines: Iterable[str], title: str = "") -> list[Card]:
+    """Plain sentences, escaped here."""
+    return plain_cards("\n".join(escape(line) for line in lines), title)
+
+
+def plain_cards(markdown: str, title: str = "") -> list[Card]:
+    """Trusted markdown over as many cards as it needs."""
+    pages = split_pages(markdown, DESCRIPTION)
+    return [Card(page, title if number == 0 else "") for number, page in enumerate(pages)]
+
+
+def help_cards(locale: str) -> list[Card]:
+    """Every command with what it does."""
+    lines = [f"**/{name}**: {say(f'help-{name}', locale)}" for name in wording.COMMANDS]
+    return plain_cards("\n".join(lines), say("help-title", locale))

@@ -1,0 +1,101 @@
+"""The slash commands as Discord is told of them: names, texts, places, and their registration.
+
+Registered again only when they changed, since creations are counted (200 a day). Knows what
+the commands are called, not what they do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import logging
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import app_commands
+
+from bot.discord import member_commands, reading_commands, story_commands
+from bot.discord.replies import explain_failure
+from bot.discord.story_commands import suggest_genres
+from bot.service import StoryService
+from bot.texts import say
+
+if TYPE_CHECKING:
+    from bot.discord.client import DiscordBot
+
+log = logging.getLogger(__name__)
+
+_SYNCED = "discord-commands-synced"
+_COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
+    "story": story_commands.story,
+    "continue": story_commands.continue_,
+    "retry": story_commands.retry,
+    "cancel": story_commands.cancel,
+    "read": reading_commands.read,
+    "random": reading_commands.random,
+    "top": reading_commands.top,
+    "mine": reading_commands.mine,
+    "vote": member_commands.vote,
+    "queue": reading_commands.queue,
+    "genres": reading_commands.genres,
+    "about": reading_commands.about,
+    "privacy": reading_commands.privacy,
+    "export": member_commands.export,
+    "forget": member_commands.forget,
+    "help": reading_commands.help_,
+}
+
+
+class StoryTree(app_commands.CommandTree["DiscordBot"]):
+    """All commands, offered in servers, private chats and groups, to servers and to members."""
+
+    def __init__(self, client: DiscordBot) -> None:
+        super().__init__(
+            client,
+            allowed_contexts=app_commands.AppCommandContext(
+                guild=True, dm_channel=True, private_channel=True
+            ),
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
+        )
+        for name, callback in _COMMANDS.items():
+            self.add_command(_command(name, callback))
+
+    async def on_error(
+        self,
+        interaction: discord.Interaction[DiscordBot],
+        error: app_commands.AppCommandError,
+        /,
+    ) -> None:
+        await explain_failure(interaction, error)
+
+    async def sync_if_changed(self, service: StoryService) -> bool:
+        """Register the commands unless Discord has exactly these; whether it was done."""
+        payload = [command.to_dict(self) for command in self.get_commands()]
+        known_by = {"application": self.client.application_id, "commands": payload}
+        digest = hashlib.sha256(json.dumps(known_by, sort_keys=True).encode()).hexdigest()
+        if await service.note(_SYNCED) == digest:
+            return False
+        await self.sync()
+        await service.save_note(_SYNCED, digest)
+        log.info("registered %d commands with Discord", len(payload))
+        return True
+
+
+def _command(
+    name: str, callback: Callable[..., Coroutine[Any, Any, None]]
+) -> app_commands.Command[Any, ..., Any]:
+    options = list(inspect.signature(callback).parameters)[1:]
+    app_commands.describe(**{option: _option_text(name, option) for option in options})(callback)
+    command: app_commands.Command[Any, ..., Any] = app_commands.Command(
+        name=name, description=say(f"help-{name}"), callback=callback
+    )
+    if "genre" in options:
+        command.autocomplete("genre")(suggest_genres)
+    return command
+
+
+def _option_text(command: str, option: str) -> str:
+    own = (command, option) == ("cancel", "id")
+    return say("discord-option-cancel-id" if own else f"discord-option-{option}")

@@ -1,0 +1,71 @@
+"""Commands that read: /read, /random, /top, /mine, /queue, /genres, /help, /about, /privacy.
+
+Stories and the best list are for everybody to see; the rest answers the member alone.
+"""
+
+from __future__ import annotations
+
+from bot import wording
+from bot.discord.cards import genre_cards, help_cards, label_of, list_card, text_cards
+from bot.discord.replies import Interaction, caller_of, think
+from bot.discord.story_commands import StoryId
+from bot.domain import Period
+from bot.texts import say
+
+
+async def read(interaction: Interaction, id: StoryId) -> None:
+    reply = await think(interaction, public=True)
+    desk = interaction.client.desk
+    await desk.show(reply, await desk.service.read(caller_of(interaction), id))
+
+
+async def random(interaction: Interaction, genre: str = "") -> None:
+    reply = await think(interaction, public=True)
+    desk = interaction.client.desk
+    await desk.show(reply, await desk.service.random(caller_of(interaction), genre))
+
+
+async def top(interaction: Interaction, genre: str = "", period: Period = "all") -> None:
+    reply = await think(interaction, public=True)
+    service = interaction.client.desk.service
+    stories = await service.top(caller_of(interaction), genre, period)
+    if genre:
+        label = label_of(genre, service.genres)
+        title = say("top-title-genre", reply.locale, genre=label)
+    else:
+        title = say("top-title", reply.locale)
+    await reply.show([list_card(title, stories, reply.locale, medals=True)])
+
+
+async def mine(interaction: Interaction) -> None:
+    reply = await think(interaction, public=False)
+    stories = await interaction.client.desk.service.mine(caller_of(interaction))
+    title = say("mine-title", reply.locale)
+    await reply.show([list_card(title, stories, reply.locale, medals=False)])
+
+
+async def queue(interaction: Interaction) -> None:
+    reply = await think(interaction, public=False)
+    view = await interaction.client.desk.service.queue_view(caller_of(interaction))
+    await reply.show(text_cards(wording.queue_lines(view, reply.locale)))
+
+
+async def genres(interaction: Interaction) -> None:
+    reply = await think(interaction, public=False)
+    await reply.show(genre_cards(interaction.client.desk.service.genres, reply.locale))
+
+
+async def help_(interaction: Interaction) -> None:
+    reply = await think(interaction, public=False)
+    await reply.show(help_cards(reply.locale))
+
+
+async def about(interaction: Interaction) -> None:
+    reply = await think(interaction, public=False)
+    info = await interaction.client.desk.service.about()
+    await reply.show(text_cards(wording.about_lines(info, reply.locale)))
+
+
+async def privacy(interaction: Interaction) -> None:
+    reply = await think(interaction, public=False)
+    await reply.show(text_cards([say("privacy-text", reply.locale)]))

@@ -1,0 +1,148 @@
+"""Answering an interaction: acknowledge at once, show cards, explain what went wrong.
+
+The first answer is due within 3 s, so every command and button begins with `think` or `hold` and
+does its work after that. Knows interactions and cards, not stories.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import aiohttp
+import discord
+from discord import app_commands
+
+from bot.discord.cards import Card
+from bot.discord.markup import fit
+from bot.domain import Caller
+from bot.errors import MemberError
+from bot.texts import explain, say
+
+if TYPE_CHECKING:
+    from bot.discord.client import DiscordBot
+
+log = logging.getLogger(__name__)
+
+Interaction: TypeAlias = "discord.Interaction[DiscordBot]"
+CONTENT = 2_000  # characters of a message's content
+_SHOWN = "shown"
+_TOO_LATE = {10062, 40060}  # unknown interaction; already acknowledged
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An acknowledged interaction and the message that will show its answer."""
+
+    interaction: Interaction
+    message_id: int
+    locale: str
+
+    async def show(self, cards: Sequence[Card], file: discord.File | None = None) -> None:
+        """Show one message for each card, in order."""
+        first, *rest = cards
+        await self.interaction.edit_original_response(
+            embed=first.embed(), view=first.view(), attachments=[file] if file else []
+        )
+        self.interaction.extras[_SHOWN] = True
+        for card in rest:
+            view = card.view() or discord.utils.MISSING
+            ephemeral = bool(self.interaction.extras.get("ephemeral"))
+            await self.interaction.followup.send(
+                embed=card.embed(), view=view, ephemeral=ephemeral, wait=True
+            )
+
+
+async def think(interaction: Interaction, *, public: bool) -> Reply:
+    """Acknowledge with "thinking…" in a new message, for everybody or for the member alone."""
+    answer = await interaction.response.defer(thinking=True, ephemeral=not public)
+    interaction.extras["ephemeral"] = not public
+    if answer is None or answer.message_id is None:
+        raise RuntimeError("Discord named no message for its deferral")
+    return Reply(interaction, answer.message_id, locale_of(interaction, public=public))
+
+
+async def hold(interaction: Interaction) -> None:
+    """Acknowledge a button; its message stays as it is for now."""
+    await interaction.response.defer()
+
+
+def locale_of(interaction: Interaction, *, public: bool = False) -> str:
+    """The member's language; for what everybody reads, the server's."""
+    shared = interaction.guild_locale if public else None
+    return str(shared or interaction.locale)
+
+
+def caller_of(interaction: Interaction) -> Caller:
+    """Who acts, and where. A private chat with the bot is the member's own affair."""
+    user, guild = interaction.user, interaction.guild
+    if interaction.guild_id is not None:
+        community, name = interaction.guild_id, guild.name if guild else ""
+    else:
+        community, name = interaction.channel_id or user.id, ""
+    return Caller(
+        platform="discord",
+        member_id=str(user.id),
+        member_name=user.global_name or user.name,
+        community_id=str(community),
+        community_name=name or "",
+        is_private=interaction.guild_id is None and interaction.context.dm_channel,
+        locale=str(interaction.locale),
+    )
+
+
+def reaches_channel(interaction: Interaction) -> bool:
+    """Whether the bot is there itself, and not only as an app that the member brought along."""
+    return interaction.is_guild_integration() or interaction.context.dm_channel
+
+
+async def explain_failure(interaction: Interaction, error: Exception) -> None:
+    """The one place where an error becomes words. The first that fits decides:
+
+    1. A MemberError: its own sentence.
+    2. Discord no longer waits for this answer: logged; there is nobody to tell.
+    3. A command this version does not know (an old tree): try again after the new sync.
+    4. Anything else: logged once with its traceback; the member reads that it is our fault.
+    """
+    if isinstance(error, app_commands.CommandInvokeError):
+        error = error.original
+    locale = locale_of(interaction)
+    if isinstance(error, MemberError):
+        text = explain(error, locale)
+    elif isinstance(error, discord.HTTPException) and error.code in _TOO_LATE:
+        log.warning("an interaction was answered too late or twice: %s", error)
+        return
+    elif isinstance(error, (app_commands.CommandNotFound, app_commands.CommandSignatureMismatch)):
+        log.warning("Discord still offers an older command: %s", error)
+        text = say("discord-commands-changed", locale)
+    else:
+        log.error("an interaction failed: %s", _name(interaction), exc_info=error)
+        text = say("error-unexpected", locale)
+    try:
+        await tell(interaction, text)
+    except (discord.HTTPException, aiohttp.ClientError) as unheard:
+        log.warning("a member could not be told %r: %s", text, unheard)
+
+
+async def tell(interaction: Interaction, text: str) -> None:
+    """Say something to the member alone, whatever the interaction's state."""
+    content = fit(text, CONTENT)
+    response = interaction.response
+    if not response.is_done():
+        await response.send_message(content, ephemeral=True)
+        return
+    thinking = response.type is discord.InteractionResponseType.deferred_channel_message
+    if thinking and not interaction.extras.get(_SHOWN):
+        if interaction.extras.get("ephemeral"):
+            await interaction.edit_original_response(content=content)
+            return
+        # The public "thinking…" cannot be made private: it goes, and a private message comes.
+        await interaction.delete_original_response()
+    await interaction.followup.send(content, ephemeral=True)
+
+
+def _name(interaction: Interaction) -> str:
+    data: Any = interaction.data or {}
+    return str(data.get("name") or data.get("custom_id") or interaction.type)

@@ -1,0 +1,71 @@
+"""Commands that ask for stories: /story, /continue, /retry, /cancel.
+
+Each acknowledges, calls one method of the service, and hands the story to the desk.
+"""
+
+from __future__ import annotations
+
+from discord import app_commands
+
+from bot.discord.cards import text_cards
+from bot.discord.replies import Interaction, caller_of, think
+from bot.settings import Length
+from bot.texts import say
+
+StoryId = app_commands.Range[int, 1, 2**53 - 1]
+"""Discord's integers are those of JavaScript."""
+MAX_CHOICES, MAX_CHOICE_CHARS = 25, 100
+
+
+async def story(
+    interaction: Interaction,
+    genre: str,
+    prompt: str = "",
+    title: str = "",
+    length: Length | None = None,
+) -> None:
+    reply = await think(interaction, public=True)
+    desk = interaction.client.desk
+    new = await desk.service.write(caller_of(interaction), genre, prompt, title, length)
+    await desk.show_new(reply, new)
+
+
+async def continue_(interaction: Interaction, id: StoryId, prompt: str = "") -> None:
+    reply = await think(interaction, public=True)
+    desk = interaction.client.desk
+    new = await desk.service.continue_story(caller_of(interaction), id, prompt)
+    await desk.show_new(reply, new)
+
+
+async def retry(interaction: Interaction, id: StoryId) -> None:
+    reply = await think(interaction, public=True)
+    desk = interaction.client.desk
+    await desk.show_new(reply, await desk.service.retry(caller_of(interaction), id))
+
+
+async def cancel(interaction: Interaction, id: StoryId | None = None) -> None:
+    reply = await think(interaction, public=False)
+    service, caller = interaction.client.desk.service, caller_of(interaction)
+    if id is None:
+        mine = (await service.queue_view(caller)).mine
+        if not mine:
+            await reply.show(text_cards([say("discord-nothing-to-cancel", reply.locale)]))
+            return
+        id = max(mine)[0]
+    await service.cancel(caller, id)
+    await reply.show(text_cards([say("discord-cancelled", reply.locale, id=id)]))
+
+
+async def suggest_genres(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+    """Genres whose name, label or other word has what is typed in it, best matches first."""
+    wanted = typed.strip().casefold()
+    ranked = []
+    for order, genre in enumerate(interaction.client.desk.service.genres):
+        words = [genre.name, genre.label, *genre.aliases]
+        if found := [word.casefold() for word in words if wanted in word.casefold()]:
+            begins = any(word.startswith(wanted) for word in found)
+            ranked.append((not begins, order, genre))
+    return [
+        app_commands.Choice(name=genre.label[:MAX_CHOICE_CHARS], value=genre.name)
+        for _, _, genre in sorted(ranked, key=lambda one: one[:2])[:MAX_CHOICES]
+    ]

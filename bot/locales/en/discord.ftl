@@ -1,0 +1,15 @@
+# What only Discord says: options of commands, and what its interactions bring with them.
+
+discord-option-genre = What kind of story
+discord-option-prompt = How it begins; leave it out and I begin myself
+discord-option-title = A title for it
+discord-option-length = How long; medium unless you say so
+discord-option-id = The story's number
+discord-option-cancel-id = The story's number; your newest unless you say so
+discord-option-period = Since when; all time unless you say so
+discord-option-vote = Up, down, or take your vote back
+
+discord-commands-changed = My commands have just changed. Please reload Discord (Ctrl+R) and try again in a minute.
+discord-nothing-to-cancel = None of your stories is waiting or being written.
+discord-cancelled = Story #{ $id } is cancelled.
+discord-read-later = This takes longer than Discord lets me write here. Read it later with /read { $id }.
