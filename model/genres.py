@@ -66,8 +66,12 @@ class Templates:
     """The opening where a member gives a title alone."""
     title_and_prompt: str = '"{title}" is {a_label} film. {prompt}'
     """The opening where a member gives both."""
-    lead_in: str = "The following is the plot of {a_label} film.\n\n"
-    """Stands before the opening for a model that has no genre tokens; members do not see it."""
+    lead_in: str = "Genre: {label}\nPlot: "
+    """Stands before the opening for a model that has no genre tokens; members do not see it.
+
+    Of nine phrasings tried on SmolLM2-135M-Instruct this one gives real film plots the lowest loss
+    (3.67 nats a token, against 3.68 to 3.78) and the longest stories before the model stops.
+    """
 
 
 class GenreTable:

@@ -58,6 +58,8 @@ class PromptFormat:
         self._eos = self._added.get(EOS, eos)
         self._bos_with_token = _ids(self._added.get(BOS, bos))
         self._bos_with_lead_in = _ids(bos if adds_bos else None)
+        # What a completion of nothing at all begins from, where a table's lead-in is empty.
+        self._start = _ids(eos if bos is None else bos)
 
     @property
     def has_genre_tokens(self) -> bool:
@@ -79,7 +81,7 @@ class PromptFormat:
         while True:
             ids = head + self.encode_text((lead_in + text).rstrip(" "))
             if max_tokens is None or len(ids) <= max_tokens:
-                return ids
+                return ids or self._start
             if not text:
                 raise ValueError(f"{max_tokens} tokens leave no room for the genre {row.name}")
             text = _drop_left(text, (len(ids) - max_tokens) / len(ids))

@@ -1,0 +1,274 @@
+"""From a folder of weights to a model that is known to run: load, merge its adapter, check.
+
+A model that is broken, of another architecture or at odds with its tokenizer or adapter is
+refused here, with what is wrong, before it writes its first word. Knows no network: where the
+folder comes from is `model.registry`'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model.engine import EngineError, EngineInfo, ModelUnusable
+from model.genres import DEFAULT_GENRES, GenreTable
+from model.prompt import PromptFormat
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_ASSUMED_CONTEXT = 2048  # tokens; for the few configurations that name no length
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A model on this machine's disk, and where it came from."""
+
+    name: str
+    """As the operator gave it."""
+    folder: Path
+    """Holds config.json, the weights and the tokenizer."""
+    revision: str | None = None
+    """Hub commit or hash of the weights; None: `load` takes the hash."""
+    adapter: Path | None = None
+    """Folder of a PEFT adapter to merge, or None."""
+    licence: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model ready to run."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    format: PromptFormat
+    info: EngineInfo
+
+
+def load(
+    source: ModelSource,
+    *,
+    device: str = "auto",
+    dtype: str | None = None,
+    genres: GenreTable = DEFAULT_GENRES,
+) -> LoadedModel:
+    """Load `source` onto `device` ("auto", "cpu", "cuda", "mps").
+
+    `dtype` is a torch type's name; None takes float32 on a CPU, else bfloat16 or float16. Raises
+    ModelUnusable.
+    """
+    import torch
+
+    from model.batch import check_attention
+
+    place = _device(device)
+    kind = _dtype(place) if dtype is None else getattr(torch, dtype)
+    with _complaints_about(source), _quiet():
+        config = _config(source.folder)
+        tokenizer = _tokenizer(source)
+        model = _weights(source.folder, config, kind)
+        if source.adapter is not None:
+            model = _with_adapter(model, tokenizer, source.adapter, source.revision)
+        _check_vocabulary(model, tokenizer)
+        model = model.to(place).eval()  # type: ignore[arg-type]
+        check_attention(model)
+        text_format = PromptFormat(tokenizer, genres)
+    info = EngineInfo(
+        model=source.name,
+        revision=source.revision or weights_hash(source.folder),
+        adapter_hash=adapter_hash(source.adapter) if source.adapter else None,
+        n_parameters=model.num_parameters(),
+        context_length=_context_length(model),
+        device=place.type,
+        dtype=str(kind).removeprefix("torch."),
+        has_genre_tokens=text_format.has_genre_tokens,
+        licence=source.licence,
+    )
+    return LoadedModel(model, tokenizer, text_format, info)
+
+
+def weights_hash(folder: Path) -> str:
+    """sha256 over a folder's weight files, first 16 hex digits: tells two models apart."""
+    return _digest(sorted(p for kind in ("*.safetensors", "*.bin") for p in folder.glob(kind)))[:16]
+
+
+def adapter_hash(folder: Path) -> str:
+    """sha256 of an adapter: its configuration and its weights."""
+    return _digest([folder / ADAPTER_CONFIG, folder / ADAPTER_WEIGHTS])
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether every weight file that `folder` speaks of is there."""
+    for index in (*folder.glob("*.safetensors.index.json"), *folder.glob("*.bin.index.json")):
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        return all((folder / shard).is_file() for shard in shards)
+    return any((folder / f).is_file() for f in ("model.safetensors", "pytorch_model.bin"))
+
+
+def read_adapter_config(folder: Path) -> dict[str, Any]:
+    """An adapter's configuration. Raises ModelUnusable."""
+    try:
+        data = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelUnusable(f"{folder / ADAPTER_CONFIG} cannot be read: {error}") from error
+    if not isinstance(data, dict) or not data.get("base_model_name_or_path"):
+        raise ModelUnusable(f"{folder / ADAPTER_CONFIG} does not say which model it adapts")
+    return data
+
+
+def _config(folder: Path) -> Any:
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    names = getattr(config, "architectures", None) or []
+    causal = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.model_type, ())
+    accepted = {causal} if isinstance(causal, str) else set(causal)
+    if not accepted or (names and not accepted & set(names)):
+        raise ModelUnusable(
+            f"its architecture, {', '.join(names) or config.model_type}, does not continue text; "
+            "a causal language model such as GPT-2 or Llama is needed"
+        )
+    return config
+
+
+def _tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    own = source.adapter is not None and (source.adapter / "tokenizer_config.json").is_file()
+    folder = source.adapter if own else source.folder
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        folder, local_files_only=True
+    )
+    return tokenizer
+
+
+def _weights(folder: Path, config: Any, dtype: torch.dtype) -> PreTrainedModel:
+    from transformers import AutoModelForCausalLM
+
+    if not has_weights(folder):
+        raise ModelUnusable("its weights are not there, or not all of them")
+    model: PreTrainedModel
+    report: dict[str, Any]
+    model, report = AutoModelForCausalLM.from_pretrained(  # type: ignore[misc]
+        folder, config=config, dtype=dtype, local_files_only=True, output_loading_info=True
+    )
+    if missing := sorted(report["missing_keys"]):
+        raise ModelUnusable(f"{len(missing)} of its weights are missing, such as {missing[0]}")
+    return model
+
+
+def _with_adapter(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, adapter: Path, revision: str | None
+) -> PreTrainedModel:
+    """`model` with `adapter` merged in, its embeddings first grown by the adapter's tokens."""
+    from peft import PeftModel
+
+    wanted = read_adapter_config(adapter).get("revision")
+    if wanted and revision and wanted != revision:
+        raise ModelUnusable(
+            f"its adapter in {adapter} was made for revision {wanted} of the base model, and this "
+            f"is {revision}"
+        )
+    if len(tokenizer) > _n_embeddings(model):
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    try:
+        merged: PreTrainedModel = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise ModelUnusable(f"its adapter in {adapter} does not fit it: {error}") from error
+    return merged
+
+
+def _check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    n_rows = _n_embeddings(model)
+    highest = max(tokenizer.get_vocab().values(), default=-1)
+    if highest >= n_rows:
+        raise ModelUnusable(
+            f"its tokenizer has {highest + 1} tokens but its embedding only {n_rows} rows; "
+            "they are not of one model"
+        )
+
+
+def _n_embeddings(model: PreTrainedModel) -> int:
+    embeddings: Any = model.get_input_embeddings()
+    return int(embeddings.num_embeddings)
+
+
+def _context_length(model: PreTrainedModel) -> int:
+    config = model.config.get_text_config()
+    length = getattr(config, "max_position_embeddings", None) or _ASSUMED_CONTEXT
+    window = getattr(config, "sliding_window", None)
+    # Up to its window, sliding attention is plain attention, which is what our cache gives it.
+    return int(min(length, window) if window else length)
+
+
+def _device(name: str) -> torch.device:
+    import torch
+
+    if name == "auto":
+        mps = torch.backends.mps.is_available()
+        name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ModelUnusable("device is cuda, but torch sees no such GPU; set it to auto or cpu")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise ModelUnusable("device is mps, but torch sees no such GPU; set it to auto or cpu")
+    return torch.device(name)
+
+
+def _dtype(device: torch.device) -> torch.dtype:
+    import torch
+
+    if device.type == "cpu":
+        return torch.float32
+    whole = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.bfloat16 if whole else torch.float16
+
+
+def _digest(paths: list[Path]) -> str:
+    total = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+@contextmanager
+def _complaints_about(source: ModelSource) -> Iterator[None]:
+    """Turn whatever a library says of a broken folder into one sentence for the operator."""
+    try:
+        yield
+    except ModelUnusable as error:
+        raise ModelUnusable(f"The model {source.name} cannot be used: {error}") from error
+    except EngineError:
+        raise
+    except Exception as error:  # safetensors, tokenizers, transformers and peft each have theirs
+        first_line = str(error).strip().partition("\n")[0]
+        raise ModelUnusable(
+            f"The model {source.name} in {source.folder} cannot be loaded: "
+            f"{type(error).__name__}: {first_line}"
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the libraries' progress bars and advice off the operator's screen."""
+    from transformers.utils import logging as chatter
+
+    level, bars = chatter.get_verbosity(), chatter.is_progress_bar_enabled()
+    chatter.set_verbosity(logging.ERROR)
+    chatter.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        chatter.set_verbosity(level)
+        if bars:
+            chatter.enable_progress_bar()  # type: ignore[no-untyped-call]
