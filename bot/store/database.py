@@ -11,6 +11,7 @@ Knows drivers, pools and error texts; knows no table.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_S = 5.0
 """How long to wait for another process's write lock."""
+_SWITCH_TRIES = 50
 READERS = 4
 """Reading connections to one SQLite file; each is a thread."""
 POSTGRES_CONNECTIONS = 10
@@ -154,8 +156,17 @@ async def use_write_ahead_log(engine: AsyncEngine) -> None:
     """
     async with engine.connect() as connection:
         raw = await connection.get_raw_connection()  # this pragma works outside transactions only
-        assert raw.driver_connection is not None  # noqa: S101
-        await raw.driver_connection.execute_fetchall("PRAGMA journal_mode=WAL")
+        driver = raw.driver_connection
+        assert driver is not None  # noqa: S101
+        # The switch needs the file to itself, and is the one thing that does not wait for it.
+        for patience in range(_SWITCH_TRIES, 0, -1):
+            try:
+                await driver.execute_fetchall("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or patience == 1:
+                    raise
+                await asyncio.sleep(BUSY_TIMEOUT_S / _SWITCH_TRIES)
 
 
 def upsert(connection: AsyncConnection, table: Table) -> Any:
@@ -174,15 +185,20 @@ class Database:
         self._reader = reading_engine(url) if self._is_file else _autocommit(self._writer)
 
     async def open(self, check: Callable[[Connection, URL], None]) -> None:
-        """Connect, let `check` look at the schema, and take the write lock once to prove that
-        it can be had. Raises DatabaseError."""
+        """Connect, let `check` look at the schema, and prove that writing is possible. Raises
+        DatabaseError."""
         with opening_errors(self.url):
             async with self._reader.connect() as connection:
                 await connection.run_sync(check, self.url)
             if self._is_file:
                 await use_write_ahead_log(self._writer)
-            async with self._writer.begin() as connection:
-                await connection.exec_driver_sql("SELECT 1")
+                await self._try_to_write()
+
+    async def _try_to_write(self) -> None:
+        # SQLite gives the lock on a read-only file too; only a change is refused.
+        async with self._writer.connect() as connection:
+            await connection.exec_driver_sql("PRAGMA user_version=0")
+            await connection.rollback()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:

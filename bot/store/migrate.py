@@ -224,9 +224,9 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _copy_and_check(source: Path, copy: Path) -> None:
-    read_only = f"{source.absolute().as_uri()}?mode=ro"
+    existing = f"{source.absolute().as_uri()}?mode=rw"  # never makes the file
     with (
-        closing(sqlite3.connect(read_only, uri=True, timeout=BUSY_TIMEOUT_S)) as original,
+        closing(sqlite3.connect(existing, uri=True, timeout=BUSY_TIMEOUT_S)) as original,
         closing(sqlite3.connect(copy)) as duplicate,
     ):
         original.backup(duplicate)  # in one step, so that a writer never makes it start over

@@ -1,0 +1,209 @@
+"""Migrations make exactly the tables the code is written for; a backup is whole or not there."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+
+from bot.errors import DatabaseError, SettingsError
+from bot.store import backup, open_store, upgrade
+from bot.store import migrate as migrating
+from bot.store.database import parse_url, sqlite_path, writing_engine
+from bot.store.migrate import MIGRATIONS, current_and_head
+from bot.store.tables import metadata
+
+if TYPE_CHECKING:
+    from conftest import House
+
+FIRST = "0001: Members, communities, stories, votes, posts and notes."
+
+
+def tables_in(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# -- upgrade -----------------------------------------------------------------------------------
+async def test_upgrading_makes_the_database_once(empty_url: str) -> None:
+    head = (await current_and_head(empty_url))[1]
+    assert await current_and_head(empty_url) == (None, head)
+    assert await upgrade(empty_url) == [FIRST]
+    assert await current_and_head(empty_url) == (head, head)
+    assert await upgrade(empty_url) == []
+
+
+async def test_upgrading_makes_the_folders_on_the_way(tmp_path: Path) -> None:
+    await upgrade(f"sqlite:///{tmp_path}/a/b/stories.db")
+    assert names_in(tmp_path / "a" / "b") == ["stories.db"]
+
+
+async def test_an_installation_path_with_a_percent_sign_migrates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "100%(here)s"
+    elsewhere.symlink_to(MIGRATIONS)
+    monkeypatch.setattr(migrating, "MIGRATIONS", elsewhere)
+    assert await upgrade(f"sqlite:///{tmp_path}/stories.db") == [FIRST]
+
+
+async def test_the_migrations_make_the_tables_the_code_knows(url: str) -> None:
+    def differences(connection: Connection) -> object:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        return compare_metadata(context, metadata)
+
+    engine = writing_engine(parse_url(url))
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+    await engine.dispose()
+
+
+async def test_the_migrated_tables_have_the_checks_and_keys_the_code_knows(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    """What Alembic's comparison passes over: checks, AUTOINCREMENT, WITHOUT ROWID, DESC."""
+
+    def definitions(path: Path) -> set[str]:
+        with closing(sqlite3.connect(path)) as connection:
+            rows = connection.execute(
+                "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"
+                " AND name NOT IN ('alembic_version', 'sqlite_sequence')"
+            )
+            # One line, since the order of the constraints in a table does not matter.
+            return {" ".join(sorted(sql.replace(",", " , ").split())) for (sql,) in rows}
+
+    engine = writing_engine(parse_url(f"sqlite:///{tmp_path}/from-metadata.db"))
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    await engine.dispose()
+    migrated = sqlite_path(parse_url(sqlite_url))
+    assert migrated is not None
+    assert definitions(migrated) == definitions(tmp_path / "from-metadata.db")
+
+
+async def test_a_migration_that_fails_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "migrations"
+    (broken / "versions").mkdir(parents=True)
+    (broken / "env.py").write_text((MIGRATIONS / "env.py").read_text())
+    (broken / "versions" / "0001_half.py").write_text(
+        "from alembic import op\n"
+        "revision, down_revision = '0001', None\n"
+        "def upgrade():\n"
+        "    op.execute('CREATE TABLE half (id INTEGER)')\n"
+        "    op.execute('CREATE NONSENSE')\n"
+    )
+    monkeypatch.setattr(migrating, "MIGRATIONS", broken)
+    with pytest.raises(Exception, match="NONSENSE"):
+        await upgrade(f"sqlite:///{tmp_path}/stories.db")
+    assert tables_in(tmp_path / "stories.db") == set()
+
+
+async def test_two_that_upgrade_at_once_both_succeed(empty_url: str) -> None:
+    done = await asyncio.gather(*(upgrade(empty_url) for _ in range(3)))
+    assert sorted(done) == [[], [], [FIRST]]
+
+
+async def test_a_newer_database_is_not_touched(sqlite_url: str) -> None:
+    path = sqlite_path(parse_url(sqlite_url))
+    assert path is not None
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(DatabaseError, match="Install the newer version that made it"):
+        await upgrade(sqlite_url)
+    assert (await current_and_head(sqlite_url))[0] == "9999"
+
+
+async def test_an_older_database_says_to_upgrade(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrating, "head", lambda: "0002")
+    with pytest.raises(DatabaseError, match=r"older schema 0001; .*`cliffhanger db upgrade`"):
+        async with open_store(sqlite_url):
+            pass
+
+
+async def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DatabaseError, match=r"folder .*file/sub for the database cannot be made"):
+        await upgrade(f"sqlite:///{tmp_path}/file/sub/stories.db")
+    with pytest.raises(DatabaseError, match="names the folder"):
+        await upgrade(f"sqlite:///{tmp_path}")
+    with pytest.raises(SettingsError):
+        await upgrade("mysql://host/db")
+
+
+async def test_downgrading_removes_every_table(url: str) -> None:
+    def downgrade(connection: Connection) -> None:
+        config = Config(
+            attributes={"connection": connection, "on_version_apply": lambda **step: None}
+        )
+        config.set_main_option("script_location", str(MIGRATIONS))
+        command.downgrade(config, "base")
+
+    engine = writing_engine(parse_url(url))
+    async with engine.begin() as connection:
+        await connection.run_sync(downgrade)
+    await engine.dispose()
+    assert await upgrade(url) == [FIRST]
+
+
+# -- backup ------------------------------------------------------------------------------------
+async def test_a_backup_made_in_use_is_a_database_of_its_own(
+    sqlite_house: House, sqlite_url: str, tmp_path: Path
+) -> None:
+    story_id = await sqlite_house.finished()
+    await sqlite_house.vote(story_id, ups=3)
+    target = tmp_path / "copies" / "monday.db"
+    target.parent.mkdir()
+    writing = asyncio.gather(*(sqlite_house.queued() for _ in range(20)))
+    assert await backup(sqlite_url, target) == target
+    await writing
+    assert names_in(target.parent) == ["monday.db"]
+    async with open_store(f"sqlite:///{target}") as copy:
+        assert await copy.story(story_id) == await sqlite_house.the_story(story_id)
+
+
+async def test_a_backup_overwrites_nothing(sqlite_url: str, tmp_path: Path) -> None:
+    target = tmp_path / "monday.db"
+    target.write_text("precious")
+    with pytest.raises(DatabaseError, match="exists already"):
+        await backup(sqlite_url, target)
+    assert target.read_text() == "precious"
+
+
+async def test_a_backup_that_fails_leaves_no_file(sqlite_url: str, tmp_path: Path) -> None:
+    path = sqlite_path(parse_url(sqlite_url))
+    assert path is not None
+    content = bytearray(path.read_bytes())
+    content[4096 * 3 :] = b"\xff" * (len(content) - 4096 * 3)
+    path.write_bytes(content)
+    with pytest.raises(DatabaseError, match="damaged"):
+        await backup(sqlite_url, tmp_path / "monday.db")
+    assert names_in(tmp_path) == ["stories.db"]
+
+
+async def test_a_backup_of_nothing_or_into_nowhere_says_so(sqlite_url: str, tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match="There is no database at"):
+        await backup(f"sqlite:///{tmp_path}/none.db", tmp_path / "monday.db")
+    with pytest.raises(DatabaseError, match="cannot be written to"):
+        await backup(sqlite_url, tmp_path / "nowhere" / "monday.db")
+
+
+async def test_postgres_is_backed_up_by_its_own_tool(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match=r"Run: pg_dump .*monday\.db .*me:\*\*\*@host/db"):
+        await backup("postgresql://me:secret@host/db", tmp_path / "monday.db")
