@@ -1,0 +1,184 @@
+"""Telegram as a platform: PTB's Application with our handlers, pace and polling, from start to end.
+
+Opened in whatever event loop runs it, beside other platforms; the composition root calls `run`.
+Knows no command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from telegram import Update
+from telegram.error import TelegramError
+from telegram.ext import (
+    Application,
+    ApplicationBuilder,
+    CallbackQueryHandler,
+    CommandHandler,
+    MessageHandler,
+    filters,
+)
+
+from bot import wording
+from bot.service import StoryService
+from bot.telegram.asking import Ask, Press
+from bot.telegram.error_handler import on_error
+from bot.telegram.live_stories import LiveStories, Pace
+from bot.telegram.polling import Polling, until_reached
+from bot.telegram.press_handlers import PressHandlers
+from bot.telegram.rate_limiter import Clock, FloodLimits, Sleep, TelegramRateLimiter
+from bot.telegram.story_handlers import StoryHandlers
+from bot.texts import DEFAULT, languages, say
+
+log = logging.getLogger(__name__)
+
+API_URL = "https://api.telegram.org"
+CONCURRENT_UPDATES = 512
+"""Members served at the same time; a handler waits at most for its chat's pace."""
+STOP_TIMEOUT_S = 10.0
+"""For handlers under way when the bot stops."""
+COMMANDS_NOTE = "telegram-commands"
+
+# PTB's types have six parameters that say nothing here.
+App = Application[Any, Any, Any, Any, Any, Any]
+
+
+class TelegramPlatform:
+    """The bot of one token.
+
+    Args:
+        api_url: a Bot API server in place of Telegram's own.
+        clock, sleep: time, for tests that have none to lose.
+    """
+
+    def __init__(
+        self,
+        service: StoryService,
+        token: str,
+        *,
+        api_url: str | None = None,
+        limits: FloodLimits | None = None,
+        pace: Pace | None = None,
+        clock: Clock = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._service = service
+        self._token = token
+        self._api_url = (api_url or API_URL).rstrip("/")
+        self._limits = limits
+        self._pace = pace or Pace()
+        self._clock = clock
+        self._sleep = sleep
+        self.started = asyncio.Event()
+        """Set once commands are heard."""
+
+    async def run(self) -> None:
+        """Serve until cancelled; then stop without losing an update or an answer under way.
+
+        Raises PlatformError for a wrong token, or if another process polls with the same one.
+        """
+        _prepare_libraries()
+        app = self._build()
+        live = LiveStories(app.bot, self._service, pace=self._pace, sleep=self._sleep)
+        self._add_handlers(app, live)
+        try:
+            await until_reached(app.initialize, self._sleep)
+            await until_reached(app.bot.delete_webhook, self._sleep)
+            await app.start()
+            await self._publish_commands(app)
+            await live.resume()
+            log.info("Telegram: serving as @%s", app.bot.username)
+            self.started.set()
+            await Polling(app.bot, app.update_queue.put, sleep=self._sleep, clock=self._clock).run()
+        finally:
+            await _stop(app, live)
+
+    def _build(self) -> App:
+        limiter = TelegramRateLimiter(self._limits, clock=self._clock, sleep=self._sleep)
+        return (
+            ApplicationBuilder()
+            .token(self._token)
+            .base_url(f"{self._api_url}/bot")
+            .base_file_url(f"{self._api_url}/file/bot")
+            .rate_limiter(limiter)
+            .concurrent_updates(CONCURRENT_UPDATES)
+            .updater(None)
+            .job_queue(None)
+            .build()
+        )
+
+    def _add_handlers(self, app: App, live: LiveStories) -> None:
+        """New messages only: an edited command is not a second command."""
+        stories = StoryHandlers(self._service, live)
+        presses = PressHandlers(self._service, live)
+        new = filters.UpdateType.MESSAGE
+        for name, command in stories.commands.items():
+            app.add_handler(CommandHandler(name, _on_ask(command), filters=new))
+        unknown = new & filters.COMMAND & filters.ChatType.PRIVATE
+        app.add_handler(MessageHandler(unknown, _on_ask(stories.unknown)))
+        app.add_handler(CallbackQueryHandler(_on_press(presses.pressed)))
+        app.add_error_handler(on_error)
+
+    async def _publish_commands(self, app: App) -> None:
+        """Give Telegram the list for its menu, if it is not the one given before."""
+        lists = {language: _command_list(language) for language in languages()}
+        digest = hashlib.sha256(json.dumps(lists, sort_keys=True).encode()).hexdigest()
+        note = f"{app.bot.id}:{digest}"
+        if await self._service.note(COMMANDS_NOTE) == note:
+            return
+        try:
+            for language, commands in lists.items():
+                code = None if language == DEFAULT else language
+                await app.bot.set_my_commands(commands, language_code=code)
+        except TelegramError as error:
+            log.warning("Telegram did not take the list of commands: %s", error)
+            return
+        await self._service.save_note(COMMANDS_NOTE, note)
+
+
+def _prepare_libraries() -> None:
+    # PTB's opt-in to timedelta; without it each RetryAfter comes with a deprecation warning.
+    os.environ.setdefault("PTB_TIMEDELTA", "1")
+    # httpx logs each URL at INFO, and the URL holds the token.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def _command_list(language: str) -> list[tuple[str, str]]:
+    return [(name, say(f"help-{name}", language)) for name in wording.COMMANDS]
+
+
+def _on_ask(command: Callable[[Ask], Awaitable[None]]) -> Callable[[Update, Any], Any]:
+    async def handle(update: Update, context: Any) -> None:
+        if (ask := Ask.of(update, context.bot)) is not None:
+            await command(ask)
+
+    return handle
+
+
+def _on_press(pressed: Callable[[Press], Awaitable[None]]) -> Callable[[Update, Any], Any]:
+    async def handle(update: Update, context: Any) -> None:
+        if (press := Press.of(update, context.bot)) is not None:
+            await pressed(press)
+
+    return handle
+
+
+async def _stop(app: App, live: LiveStories) -> None:
+    """Let handlers end, then their stories' messages, then the connections."""
+    if app.running:
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await app.stop()
+        except TimeoutError:
+            log.warning("Telegram: some answers were not given before the stop")
+    await live.close()
+    await app.shutdown()
+    # Where the token was refused, the application never counted as initialized.
+    await app.bot.shutdown()

@@ -1,0 +1,230 @@
+"""One member's command or press, taken out of an update, and the ways to answer it.
+
+Knows Telegram's chats, topics and replies; knows no command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from telegram import (
+    Bot,
+    CallbackQuery,
+    Chat,
+    InlineKeyboardMarkup,
+    LinkPreviewOptions,
+    Message,
+    ReplyParameters,
+    Update,
+    User,
+)
+from telegram.constants import CallbackQueryLimit, ChatType, ParseMode
+from telegram.error import BadRequest
+from telegram.ext import ExtBot
+
+from bot.domain import Caller
+from bot.telegram.rate_limiter import Urgency
+from bot.telegram.view import Page
+
+PLATFORM = "telegram"
+TelegramBot = ExtBot[Urgency]
+_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to write: a chat, and in a forum the topic."""
+
+    chat_id: int
+    thread_id: int | None = None
+    reply_to: int | None = None
+    """The message answered, in groups."""
+
+    def channel_id(self) -> str:
+        """As kept in a `Post`."""
+        return str(self.chat_id) if self.thread_id is None else f"{self.chat_id}/{self.thread_id}"
+
+    @classmethod
+    def of_channel_id(cls, channel_id: str) -> Place:
+        """Read back what `channel_id` wrote."""
+        chat, _, thread = channel_id.partition("/")
+        return cls(int(chat), int(thread) if thread else None)
+
+    @property
+    def is_private(self) -> bool:
+        """Private chats have their member's id; groups have negative ones."""
+        return self.chat_id > 0
+
+    @classmethod
+    def of(cls, message: Message) -> Place:
+        """To answer `message`. In a private chat it is plain what is answered."""
+        in_topic = bool(message.is_topic_message)
+        private = message.chat.type == ChatType.PRIVATE
+        return cls(
+            message.chat.id,
+            message.message_thread_id if in_topic else None,
+            None if private else message.message_id,
+        )
+
+
+async def send(bot: TelegramBot, place: Place, page: Page, urgency: Urgency) -> Message:
+    """A new message."""
+    reply = None
+    if place.reply_to is not None:
+        reply = ReplyParameters(place.reply_to, allow_sending_without_reply=True)
+    return await bot.send_message(
+        place.chat_id,
+        page.html,
+        parse_mode=ParseMode.HTML,
+        link_preview_options=_NO_PREVIEW,
+        message_thread_id=place.thread_id,
+        reply_parameters=reply,
+        reply_markup=page.keyboard,
+        rate_limit_args=urgency,
+    )
+
+
+async def edit(
+    bot: TelegramBot, place: Place, message_id: int, page: Page, urgency: Urgency
+) -> None:
+    """Make a message of ours show `page`; no error where it does so already."""
+    with _unless_same():
+        await bot.edit_message_text(
+            page.html,
+            chat_id=place.chat_id,
+            message_id=message_id,
+            parse_mode=ParseMode.HTML,
+            link_preview_options=_NO_PREVIEW,
+            reply_markup=page.keyboard,
+            rate_limit_args=urgency,
+        )
+
+
+async def edit_keyboard(
+    bot: TelegramBot, place: Place, message_id: int, keyboard: InlineKeyboardMarkup | None
+) -> None:
+    """Change only the buttons below a message."""
+    with _unless_same():
+        await bot.edit_message_reply_markup(
+            chat_id=place.chat_id,
+            message_id=message_id,
+            reply_markup=keyboard,
+            rate_limit_args=Urgency.REPLY,
+        )
+
+
+@contextlib.contextmanager
+def _unless_same() -> Any:
+    """Telegram refuses an edit that changes nothing; that is no error to us."""
+    try:
+        yield
+    except BadRequest as error:
+        if "message is not modified" not in error.message.lower():
+            raise
+
+
+def _caller(user: User, chat: Chat) -> Caller:
+    return Caller(
+        platform=PLATFORM,
+        member_id=str(user.id),
+        member_name=user.full_name,
+        community_id=str(chat.id),
+        community_name=chat.title or "",
+        is_private=chat.type == ChatType.PRIVATE,
+        locale=user.language_code or "en",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A command."""
+
+    bot: TelegramBot
+    caller: Caller
+    place: Place
+    text: str
+    """What follows the command's name."""
+    command: str
+    """As typed, such as `/story`."""
+
+    @classmethod
+    def of(cls, update: Update, bot: Bot) -> Ask | None:
+        """None where nobody in particular speaks, as in a channel."""
+        message = update.message
+        if message is None or message.from_user is None:
+            return None
+        words = (message.text or "").split(maxsplit=1)
+        return cls(
+            bot=_ours(bot),
+            caller=_caller(message.from_user, message.chat),
+            place=Place.of(message),
+            text=words[1] if len(words) > 1 else "",
+            command=words[0] if words else "",
+        )
+
+    async def reply(self, pages: Iterable[Page]) -> None:
+        """Answer with these messages, in order."""
+        for page in pages:
+            await send(self.bot, self.place, page, Urgency.REPLY)
+
+    async def reply_file(self, name: str, data: dict[str, Any], caption: str) -> None:
+        """Answer with a JSON file."""
+        await self.bot.send_document(
+            self.place.chat_id,
+            json.dumps(data, ensure_ascii=False, indent=2).encode(),
+            filename=name,
+            caption=caption,
+            message_thread_id=self.place.thread_id,
+            rate_limit_args=Urgency.REPLY,
+        )
+
+
+@dataclass(slots=True)
+class Press:
+    """A press of a button below one of our messages."""
+
+    bot: TelegramBot
+    caller: Caller
+    place: Place
+    message_id: int
+    data: str
+    query: CallbackQuery
+    answered: bool = False
+
+    @classmethod
+    def of(cls, update: Update, bot: Bot) -> Press | None:
+        """None for a button of a message that was never in a chat we are in."""
+        query = update.callback_query
+        if query is None or query.message is None:
+            return None
+        message = query.message
+        # Of a message too old to be shown, Telegram gives no more than its chat and number.
+        place = Place.of(message) if isinstance(message, Message) else Place(message.chat.id)
+        return cls(
+            bot=_ours(bot),
+            caller=_caller(query.from_user, message.chat),
+            place=place,
+            message_id=message.message_id,
+            data=query.data or "",
+            query=query,
+        )
+
+    async def answer(self, text: str = "", *, alert: bool = False) -> None:
+        """Tell the one who pressed, and end the waiting sign on the button."""
+        self.answered = True
+        await self.query.answer(_shorten(text) or None, show_alert=alert)
+
+
+def _shorten(text: str) -> str:
+    most = int(CallbackQueryLimit.ANSWER_CALLBACK_QUERY_TEXT_LENGTH)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _ours(bot: Bot) -> TelegramBot:
+    if not isinstance(bot, ExtBot):
+        raise TypeError("the application is built with an ExtBot")
+    return bot

@@ -1,0 +1,245 @@
+"""Shows stories while they are written, each in its own messages, until their end is shown.
+
+`LiveStories` keeps one task a story; a message that is deleted meanwhile is sent anew with the
+finished story, a chat that shuts the bot out is left alone. Knows no command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
+
+from bot.domain import Post, Story, StoryUpdate
+from bot.errors import MemberError
+from bot.live_message import EditLater, LiveMessage, MessageGone
+from bot.service import StoryService
+from bot.telegram.asking import PLATFORM, Place, TelegramBot, edit, edit_keyboard, send
+from bot.telegram.rate_limiter import Dropped, Sleep, Urgency, seconds_of
+from bot.telegram.view import Page, story_pages
+from bot.telegram.vote_keyboard import story_keyboard
+from bot.texts import DEFAULT
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+# What Telegram says when a message of ours is not there any more.
+_LOST = ("message to edit not found", "message can't be edited", "message_id_invalid")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds between two edits of one growing story."""
+
+    private_s: float = 1.1
+    group_s: float = 3.5
+    """Partials share a group's 20 messages a minute with everything else said there."""
+
+
+class _Messages:
+    """The messages that show one story: what `LiveMessage` edits."""
+
+    def __init__(
+        self, bot: TelegramBot, service: StoryService, story_id: int, place: Place, ids: list[int]
+    ) -> None:
+        self._bot = bot
+        self._service = service
+        self.story_id = story_id
+        self._place = place
+        self._ids: list[int | None] = list(ids)
+        """First page to last; None where a member deleted ours."""
+        self._refused = False
+        """The last request is to be made again."""
+
+    async def put(self, index: int, page: Page, final: bool) -> None:
+        """Show `page` as the message at `index`. Raises EditLater, MessageGone."""
+        urgency = Urgency.FINAL if final else Urgency.PARTIAL
+        message_id = self._ids[index] if index < len(self._ids) else None
+        if message_id is not None and await self._edit(index, message_id, page, urgency):
+            return
+        await self.send(index, page, urgency)
+
+    async def _edit(self, index: int, message_id: int, page: Page, urgency: Urgency) -> bool:
+        """False if the message is not there and the page is to be sent anew."""
+        try:
+            await self._try(edit(self._bot, self._place, message_id, page, urgency))
+        except _Lost:
+            self._ids[index] = None
+            if urgency is Urgency.FINAL:
+                return False
+            self._refused = True
+            raise EditLater(0.0) from None
+        return True
+
+    async def send(self, index: int, page: Page, urgency: Urgency) -> None:
+        """Send the page at `index`, and remember where it is. Raises EditLater, MessageGone."""
+        message = await self._try(send(self._bot, self._place, page, urgency))
+        self._ids[index : index + 1] = [message.message_id]
+        post = Post(self.story_id, PLATFORM, self._place.channel_id(), str(message.message_id))
+        try:
+            await self._service.add_post(post)
+        except MemberError as error:
+            log.warning("story %d: its message is not noted: %s", self.story_id, error)
+
+    async def remove(self, index: int) -> None:
+        """Delete a page that is not needed any more."""
+        message_id = self._ids.pop(index)
+        if message_id is not None:
+            try:
+                await self._bot.delete_message(self._place.chat_id, message_id)
+            except TelegramError as error:
+                log.info("story %d: a page stays: %s", self.story_id, error)
+
+    async def updates(self) -> AsyncIterator[StoryUpdate]:
+        """The story's updates, as far as its messages can show them.
+
+        An edit that was refused is asked for again, with the story as it is by then, even if
+        nothing new came. Once a message was deleted only the last update counts: it is sent anew.
+        """
+        while True:
+            self._refused = False
+            async for update in self._service.watch(self.story_id):
+                if update.is_final or None not in self._ids:
+                    yield update
+                if update.is_final:
+                    return
+                if self._refused:
+                    break
+
+    async def _try(self, request: Awaitable[Result]) -> Result:
+        """Await `request`; its errors in the words of `bot.live_message`."""
+        try:
+            return await self._translate(request)
+        except EditLater:
+            self._refused = True
+            raise
+
+    async def _translate(self, request: Awaitable[Result]) -> Result:
+        try:
+            return await request
+        except Dropped as dropped:
+            raise EditLater(dropped.after_s) from None
+        except RetryAfter as error:
+            raise EditLater(seconds_of(error)) from None
+        except ChatMigrated as error:
+            log.info("chat %d is now %d", self._place.chat_id, error.new_chat_id)
+            self._place = Place(error.new_chat_id)
+            self._ids = [None] * len(self._ids)
+            raise EditLater(0.0) from None
+        except (BadRequest, Forbidden) as error:
+            if any(words in error.message.lower() for words in _LOST):
+                raise _Lost from None
+            raise MessageGone(f"{self._place.channel_id()}: {error.message}") from error
+        except TelegramError as error:
+            raise EditLater from error
+
+
+class _Lost(Exception):
+    """A message of ours was deleted."""
+
+
+class LiveStories:
+    """All stories being shown. Close it before the bot."""
+
+    def __init__(
+        self, bot: TelegramBot, service: StoryService, *, pace: Pace, sleep: Sleep
+    ) -> None:
+        self._bot = bot
+        self._service = service
+        self._pace = pace
+        self._sleep = sleep
+        self._tasks: dict[asyncio.Task[bool], int] = {}
+        """And which story each shows."""
+        self._refreshing: dict[tuple[int, int], bool] = {}
+        """Messages whose votes are being shown anew; True: and have changed since."""
+
+    async def present(self, story: Story, place: Place, locale: str) -> None:
+        """Answer with the story as it stands and follow it from then on."""
+        first = await anext(self._service.watch(story.id))
+        messages = _Messages(self._bot, self._service, story.id, place, [])
+        shown: list[Page] = []
+        if not first.is_final:
+            pages = story_pages(first, self._service.genres, locale)
+            try:
+                await messages.send(0, pages[0], Urgency.REPLY)
+                shown = pages[:1]
+            except EditLater as later:
+                log.warning("story %d is shown later: %s", story.id, later)
+            except MessageGone as gone:
+                log.info("story %d is written but not shown: %s", story.id, gone)
+                return
+        self._follow(messages, place, locale, shown)
+
+    async def resume(self) -> None:
+        """Go on with the messages of stories that the last process left open."""
+        for post in await self._service.open_posts(PLATFORM):
+            place = Place.of_channel_id(post.channel_id)
+            ids = [int(post.message_id)]
+            messages = _Messages(self._bot, self._service, post.story_id, place, ids)
+            self._follow(messages, place, DEFAULT, [])
+
+    def _follow(self, messages: _Messages, place: Place, locale: str, shown: list[Page]) -> None:
+        live = LiveMessage(
+            lambda update: story_pages(update, self._service.genres, locale),
+            messages.put,
+            messages.remove,
+            interval_s=self._pace.private_s if place.is_private else self._pace.group_s,
+            shown=shown,
+            sleep=self._sleep,
+        )
+        task = asyncio.create_task(self._run(live, messages, bool(shown)))
+        self._tasks[task] = messages.story_id
+        task.add_done_callback(self._forget)
+
+    async def _run(self, live: LiveMessage[Page], messages: _Messages, just_sent: bool) -> bool:
+        if just_sent:
+            # The next message to this chat is not due before; asking would only slow us down.
+            await self._sleep(self._pace.private_s)
+        return await live.follow(messages.updates())
+
+    def _forget(self, task: asyncio.Task[bool]) -> None:
+        story_id = self._tasks.pop(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("story %d is not shown any more", story_id, exc_info=error)
+
+    async def close(self) -> None:
+        """Stop showing. What is still being written is resumed at the next start."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def redraw(self, story_id: int, place: Place, message_id: int, locale: str) -> None:
+        """Bring up to date a message that was left behind, as by a crash after the story's end."""
+        if story_id not in self._tasks.values():
+            messages = _Messages(self._bot, self._service, story_id, place, [message_id])
+            self._follow(messages, place, locale, [])
+
+    async def refresh_votes(
+        self,
+        read: Callable[[], Awaitable[Story]],
+        place: Place,
+        message_id: int,
+        locale: str,
+    ) -> None:
+        """Show the votes as they now are below a message.
+
+        Presses that come while an edit is under way are shown by one more edit, by the task that
+        is at it: a hundred votes are no hundred edits, and the last edit has the last count.
+        """
+        key = (place.chat_id, message_id)
+        if key in self._refreshing:
+            self._refreshing[key] = True
+            return
+        self._refreshing[key] = True
+        try:
+            while self._refreshing[key]:
+                self._refreshing[key] = False
+                story = await read()
+                await edit_keyboard(self._bot, place, message_id, story_keyboard(story, locale))
+        finally:
+            del self._refreshing[key]

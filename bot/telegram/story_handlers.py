@@ -1,0 +1,150 @@
+"""The commands: each takes its words apart, asks the service, and answers.
+
+Errors are not caught here; `bot.telegram.error_handler` says them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from bot import wording
+from bot.commands import parse_id, parse_story_args, parse_top, parse_vote
+from bot.domain import Story, StoryUpdate
+from bot.errors import UnknownCommand
+from bot.service import StoryService
+from bot.telegram.asking import Ask
+from bot.telegram.live_stories import LiveStories
+from bot.telegram.view import (
+    Page,
+    escape,
+    genre_pages,
+    help_pages,
+    list_pages,
+    story_pages,
+    text_page,
+    top_title,
+)
+from bot.telegram.vote_keyboard import forget_keyboard
+from bot.texts import say
+
+EXPORT_NAME = "cliffhanger-export.json"
+
+
+class StoryHandlers:
+    """One method a command."""
+
+    def __init__(self, service: StoryService, live: LiveStories) -> None:
+        self._service = service
+        self._live = live
+        self.commands: dict[str, Callable[[Ask], Awaitable[None]]] = {
+            "story": self._story,
+            "continue": self._continue,
+            "retry": self._retry,
+            "cancel": self._cancel,
+            "read": self._read,
+            "random": self._random,
+            "top": self._top,
+            "mine": self._mine,
+            "vote": self._vote,
+            "queue": self._queue,
+            "genres": self._genres,
+            "about": self._about,
+            "privacy": self._privacy,
+            "export": self._export,
+            "forget": self._forget,
+            "help": self._help,
+            "start": self._start,
+        }
+
+    async def unknown(self, ask: Ask) -> None:
+        """A command that is none of ours, said to us alone."""
+        raise UnknownCommand(command=ask.command[:40])
+
+    # -- stories -------------------------------------------------------------------------------
+    async def _story(self, ask: Ask) -> None:
+        args = parse_story_args(ask.text, self._service.genres)
+        story = await self._service.write(
+            ask.caller, args.genre, args.prompt, args.title, args.length
+        )
+        await self._present(ask, story)
+
+    async def _continue(self, ask: Ask) -> None:
+        number, _, prompt = ask.text.partition(" ")
+        story = await self._service.continue_story(ask.caller, parse_id(number), prompt)
+        await self._present(ask, story)
+
+    async def _retry(self, ask: Ask) -> None:
+        await self._present(ask, await self._service.retry(ask.caller, parse_id(ask.text)))
+
+    async def _present(self, ask: Ask, story: Story) -> None:
+        await self._live.present(story, ask.place, ask.caller.locale)
+
+    async def _cancel(self, ask: Ask) -> None:
+        await self._service.cancel(ask.caller, parse_id(ask.text))
+        await ask.reply([text_page(say("story-cancelled", ask.caller.locale))])
+
+    async def _read(self, ask: Ask) -> None:
+        await self._show(ask, await self._service.read(ask.caller, parse_id(ask.text)))
+
+    async def _random(self, ask: Ask) -> None:
+        await self._show(ask, await self._service.random(ask.caller, ask.text.strip()))
+
+    async def _show(self, ask: Ask, story: Story) -> None:
+        await ask.reply(story_pages(StoryUpdate(story), self._service.genres, ask.caller.locale))
+
+    # -- lists ---------------------------------------------------------------------------------
+    async def _top(self, ask: Ask) -> None:
+        genre, period = parse_top(ask.text)
+        stories = await self._service.top(ask.caller, genre, period)
+        title = top_title(genre, period, self._service.genres, ask.caller.locale)
+        await ask.reply(list_pages(title, stories, self._service.genres, ranked=True))
+
+    async def _mine(self, ask: Ask) -> None:
+        stories = await self._service.mine(ask.caller)
+        title = say("mine-title", ask.caller.locale)
+        await ask.reply(list_pages(title, stories, self._service.genres, ranked=False))
+
+    async def _vote(self, ask: Ask) -> None:
+        story_id, value = parse_vote(ask.text)
+        story = await self._service.vote(ask.caller, story_id, value)
+        await ask.reply([text_page(wording.vote_counted(story, value, ask.caller.locale))])
+
+    async def _queue(self, ask: Ask) -> None:
+        view = await self._service.queue_view(ask.caller)
+        await _say_lines(ask, wording.queue_lines(view, ask.caller.locale))
+
+    # -- about the bot -------------------------------------------------------------------------
+    async def _genres(self, ask: Ask) -> None:
+        await ask.reply(genre_pages(self._service.genres, ask.caller.locale))
+
+    async def _about(self, ask: Ask) -> None:
+        info = await self._service.about()
+        await _say_lines(ask, wording.about_lines(info, ask.caller.locale))
+
+    async def _privacy(self, ask: Ask) -> None:
+        await ask.reply([text_page(say("privacy-text", ask.caller.locale))])
+
+    async def _help(self, ask: Ask) -> None:
+        await ask.reply(help_pages(ask.caller.locale))
+
+    async def _start(self, ask: Ask) -> None:
+        about, *rest = help_pages(ask.caller.locale)
+        welcome = escape(say("about-text", ask.caller.locale))
+        await ask.reply([Page(f"{welcome}\n\n{about.html}"), *rest])
+
+    # -- a member's own data -------------------------------------------------------------------
+    async def _export(self, ask: Ask) -> None:
+        if not ask.caller.is_private:
+            await ask.reply([text_page(say("telegram-in-private", ask.caller.locale))])
+            return
+        data = await self._service.export(ask.caller)
+        await ask.reply_file(EXPORT_NAME, data, say("export-done", ask.caller.locale))
+
+    async def _forget(self, ask: Ask) -> None:
+        locale = ask.caller.locale
+        keyboard = forget_keyboard(int(ask.caller.member_id), locale)
+        await ask.reply([Page(escape(say("forget-ask", locale)), keyboard)])
+
+
+async def _say_lines(ask: Ask, lines: list[str]) -> None:
+    await ask.reply([text_page("\n".join(lines))])

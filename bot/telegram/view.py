@@ -1,0 +1,151 @@
+"""What members read in Telegram: stories and lists as pages of HTML. Pure.
+
+Everything that members or the model wrote is escaped here, and nowhere is text put together with
+markup but here. Knows no request and no chat.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from telegram import InlineKeyboardMarkup
+from telegram.constants import MessageLimit
+
+from bot import wording
+from bot.domain import Period, Status, Story, StoryUpdate
+from bot.pages import split_pages
+from bot.telegram.vote_keyboard import story_keyboard
+from bot.texts import say
+from model.genres import GenreTable
+from model.genres import UnknownGenre as NoSuchGenre
+
+PAGE_SIZE = int(MessageLimit.MAX_TEXT_LENGTH)
+"""4,096 characters after entities parsing; we keep the escaped text, which is longer, below it."""
+_LEAST_BODY = 1_000
+_MAX_TITLE = 200
+_OPENINGS_SHOWN = 2
+_CURSOR = " ▍"
+EXAMPLE = '/story horror "The Keeper" A lonely lighthouse'
+# "@name" would call a member. A word joiner (U+2060, no width) after the @ keeps it a mere word.
+_MENTION = re.compile(r"@(?=\w)")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One message."""
+
+    html: str
+    keyboard: InlineKeyboardMarkup | None = None
+
+
+def escape(text: str) -> str:
+    """Text from anyone, harmless inside HTML: no tag, no mention."""
+    return html.escape(_MENTION.sub("@\u2060", text), quote=False)
+
+
+def story_pages(update: StoryUpdate, genres: GenreTable, locale: str) -> list[Page]:
+    """A story as it stands, in one or more messages; the last one has the buttons."""
+    story = update.story
+    head = _head(story, genres, locale)
+    status = wording.status(update, locale)
+    foot = f"<i>{escape(status)}</i>" if status else ""
+    room = max(PAGE_SIZE - len(head) - len(foot) - len("\n\n") * 2 - len(_CURSOR), _LEAST_BODY)
+    bodies = split_pages(_body(story), room, measure=lambda text: len(escape(text)))
+    texts = [escape(body) for body in bodies]
+    if story.status is Status.WRITING and story.text:
+        texts[-1] += _CURSOR
+    texts[0] = _paragraphs(head, texts[0])
+    texts[-1] = _paragraphs(texts[-1], foot)
+    pages = [Page(text) for text in texts[:-1]]
+    return [*pages, Page(texts[-1], story_keyboard(story, locale))]
+
+
+def _head(story: Story, genres: GenreTable, locale: str) -> str:
+    line = f"<i>{escape(wording.byline(story, genre_label(story, genres), locale))}</i>"
+    if not story.title:
+        return line
+    return f"<b>{escape(story.title[:_MAX_TITLE])}</b>\n{line}"
+
+
+def _body(story: Story) -> str:
+    """The words to show: of a story not begun, its opening; of a deleted one, none."""
+    if story.status is Status.DELETED:
+        return ""
+    return story.text or story.prompt
+
+
+def _paragraphs(*parts: str) -> str:
+    return "\n\n".join(part for part in parts if part)
+
+
+def genre_label(story: Story, genres: GenreTable) -> str:
+    """As written in a sentence. A story may be older than the present genre table."""
+    try:
+        return genres.get(story.genre).label
+    except NoSuchGenre:
+        return story.genre
+
+
+def list_pages(title: str, stories: list[Story], genres: GenreTable, *, ranked: bool) -> list[Page]:
+    """A list of stories under a title; `ranked` numbers them, with medals for the first three."""
+    lines = [
+        _list_line(_place(number) if ranked else "•", story, genres)
+        for number, story in enumerate(stories)
+    ]
+    return line_pages([f"<b>{escape(title)}</b>", *lines])
+
+
+def _place(index: int) -> str:
+    return wording.MEDALS[index] if index < len(wording.MEDALS) else f"{index + 1}."
+
+
+def _list_line(mark: str, story: Story, genres: GenreTable) -> str:
+    votes = f"👍 {story.tally.ups} 👎 {story.tally.downs}"
+    details = f"#{story.id} · {escape(genre_label(story, genres))} · {votes}"
+    return f"{mark} <b>{escape(wording.headline(story))}</b>\n     {details}"
+
+
+def top_title(genre: str, period: Period, genres: GenreTable, locale: str) -> str:
+    """`The best horror stories · week`."""
+    title = say("top-title", locale)
+    if genre:
+        title = say("top-title-genre", locale, genre=genres.get(genre).label)
+    return title if period == "all" else f"{title} · {period}"
+
+
+def genre_pages(genres: GenreTable, locale: str) -> list[Page]:
+    """Each genre with commands that can be tapped to copy."""
+    lines = [f"<b>{escape(say('genres-title', locale))}</b>"]
+    for genre in genres:
+        lines.append(f"\n<b>{escape(genre.label)}</b>")
+        lines += [
+            f"<code>{escape(f'/story {genre.name} {opening}')}</code>"
+            for opening in genre.openings[:_OPENINGS_SHOWN]
+        ]
+    return line_pages(lines)
+
+
+def help_pages(locale: str) -> list[Page]:
+    """What each command does."""
+    usage = f"{escape(say('telegram-for-example', locale))} <code>{escape(EXAMPLE)}</code>"
+    lines = [f"/{name} · {escape(say(f'help-{name}', locale))}" for name in wording.COMMANDS]
+    return line_pages([f"<b>{escape(say('help-title', locale))}</b>", *lines, "", usage])
+
+
+def line_pages(lines: Iterable[str]) -> list[Page]:
+    """Lines of HTML in as few messages as hold them; no line is split."""
+    pages: list[str] = []
+    for line in lines:
+        if pages and len(pages[-1]) + len(line) < PAGE_SIZE:
+            pages[-1] += f"\n{line}"
+        else:
+            pages.append(line)
+    return [Page(page) for page in pages]
+
+
+def text_page(text: str) -> Page:
+    """One plain sentence or paragraph."""
+    return Page(escape(text))
