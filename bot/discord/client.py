@@ -5,8 +5,10 @@ Asks for no privileged intent. Knows the settings and the service; what commands
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Self
 
 import aiohttp
 import discord
@@ -69,27 +71,52 @@ class DiscordBot(discord.AutoShardedClient):
         await super().close()
 
 
-async def run_discord(
-    service: StoryService,
-    settings: Settings,
-    *,
-    desk: Callable[[StoryService, discord.Client], StoryDesk] = StoryDesk,
-) -> None:
-    """Serve Discord until cancelled. `desk` makes the desk, for another pace than the usual.
+class DiscordPlatform:
+    """Discord as a door of the house: `async with` logs in and registers, `run` serves.
 
     Raises SettingsError without a token, and PlatformError where Discord refuses the bot or is
-    not to be reached.
+    not to be reached. `desk` makes the desk, for another pace than the usual.
     """
-    if settings.discord_token is None:
-        raise SettingsError("DISCORD_TOKEN is not set: see .env.example")
-    if settings.discord_api_url:
-        Route.BASE = settings.discord_api_url.rstrip("/")
-    if settings.discord_gateway_url:
-        DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.discord_gateway_url)
-    bot = DiscordBot(service, gateway_url=settings.discord_gateway_url, desk=desk)
+
+    def __init__(
+        self,
+        service: StoryService,
+        settings: Settings,
+        *,
+        desk: Callable[[StoryService, discord.Client], StoryDesk] = StoryDesk,
+    ) -> None:
+        if settings.discord_token is None:
+            raise SettingsError("DISCORD_TOKEN is not set: see .env.example")
+        self._token = settings.discord_token.get_secret_value().strip()
+        if settings.discord_api_url:
+            Route.BASE = settings.discord_api_url.rstrip("/")
+        if settings.discord_gateway_url:
+            DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.discord_gateway_url)
+        self.bot = DiscordBot(service, gateway_url=settings.discord_gateway_url, desk=desk)
+
+    async def __aenter__(self) -> Self:
+        try:
+            with _operator_errors():
+                await self.bot.login(self._token)
+        except BaseException:
+            await self.bot.close()
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.bot.close()
+
+    async def run(self) -> None:
+        """Serve until cancelled; lost connections are taken up again."""
+        with _operator_errors():
+            await self.bot.connect()
+
+
+@contextlib.contextmanager
+def _operator_errors() -> Iterator[None]:
+    """discord.py's errors in words for whoever runs the bot."""
     try:
-        async with bot:
-            await bot.start(settings.discord_token.get_secret_value().strip())
+        yield
     except discord.LoginFailure:
         raise PlatformError(
             "Discord refused DISCORD_TOKEN. Copy the bot's token again from "

@@ -285,9 +285,10 @@ class Routes:
     def _follow_up(self, call: Call, app: str, token: str) -> tuple[int, Any]:
         interaction = self._by_token(app, token)
         self._check(call.body, needs_text=not call.files)
-        if interaction.original is not None and interaction.original.loading:
-            interaction.original.apply(call.body, call.files, "token")
-            return 200, interaction.original.json()
+        original = interaction.original
+        if original is not None and original.loading and not original.deleted:
+            original.apply(call.body, call.files, "token")
+            return 200, original.json()
         guild = interaction.channel.guild
         alone = not interaction.channel.bot_access or (guild is not None and not guild.installed)
         if alone and len(interaction.followups) >= _USER_INSTALL_FOLLOWUPS:
