@@ -64,7 +64,9 @@ class StoryMessages:
                 raise MessageGone("its interaction token died, and the bot is not in the channel")
             if index < len(self._ids):
                 message = self._channel.get_partial_message(self._ids[index])
-                await message.edit(embed=card.embed(), view=card.view())
+                # Unlike its other ways to send, discord.py's edit leaves the client's default out.
+                nobody = discord.AllowedMentions.none()
+                await message.edit(embed=card.embed(), view=card.view(), allowed_mentions=nobody)
             else:
                 view = card.view() or discord.utils.MISSING
                 sent = await self._channel.send(embed=card.embed(), view=view)

@@ -1,0 +1,177 @@
+"""What goes wrong on Discord, and what members see of it: nothing is lost, nothing is doubled."""
+
+from __future__ import annotations
+
+import itertools
+
+from bot.domain import Status
+from tests.bot.discord.conftest import Stage, finished, is_finished, labels
+
+
+async def _stored(stage: Stage) -> Status:
+    """The status of story 1 once it is closed."""
+    async for _ in stage.house.service.watch(1):
+        pass
+    story = await stage.house.store.story(1)
+    assert story is not None
+    return story.status
+
+
+async def test_buttons_work_after_a_restart(stage: Stage) -> None:
+    message = await stage.write()
+    await stage.start()
+    await stage.fake.press(stage.bob, message, "👍")
+    await stage.fake.until(lambda: labels(message)[0] == "👍 1", "the vote after the restart")
+    answer = await stage.fake.press(stage.bob, message, "Another version")
+    assert "another version of #1" in (await finished(answer)).text
+
+
+async def test_open_stories_finish_in_their_own_messages_after_a_restart(stage: Stage) -> None:
+    stage.house.gate.hold(after_tokens=20)
+    answers = [await stage.ask(prompt=f"Story {n}") for n in range(8)]
+    messages = [await answer.message() for answer in answers]
+    await stage.start()
+    for number, message in enumerate(messages):
+        await stage.fake.until(lambda m=message: is_finished(m), "the story in its own message")
+        assert f"Story {number}" in message.text
+        assert message.versions[-1].via == "channel"
+    assert stage.fake.messages(stage.channel) == messages
+
+
+async def test_a_dead_token_goes_on_through_the_channel(stage: Stage) -> None:
+    stage.house.gate.hold(after_tokens=5)
+    answer = await stage.ask()
+    message = await answer.message("▌")
+    stage.fake.expire_token(answer)
+    stage.house.gate.open()
+    await stage.fake.until(lambda: is_finished(message), "the end")
+    assert message.versions[0].via == "token"
+    assert message.versions[-1].via == "channel"
+    refused = [call for call in stage.fake.calls_to("PATCH", "@original") if call.status == 401]
+    assert len(refused) == 1
+
+
+async def test_an_old_token_is_not_even_tried(stage: Stage) -> None:
+    await stage.start(desk={"token_life_s": 0.0})
+    message = await stage.write()
+    assert {version.via for version in message.versions} == {"channel"}
+    assert stage.fake.calls_to("PATCH", "@original") == []
+
+
+async def test_where_only_the_token_reaches_it_says_where_to_read_on(stage: Stage) -> None:
+    await stage.start(desk={"token_life_s": 0.3})
+    stage.house.gate.hold()
+    group = stage.fake.add_group(stage.ada, stage.bob)
+    answer = await stage.fake.slash(stage.ada, group, "story", genre="drama", prompt="Far")
+    message = await answer.message("Read it later with /read 1")
+    stage.house.gate.open()
+    assert await _stored(stage) is Status.FINISHED
+    assert not is_finished(message)
+    later = await stage.fake.slash(stage.ada, group, "read", id=1)
+    assert "Far" in (await finished(later)).text
+    assert stage.fake.calls_to("PATCH", "/channels/") == []
+
+
+async def test_a_deleted_message_does_not_lose_the_story(stage: Stage) -> None:
+    stage.house.gate.hold(after_tokens=5)
+    answer = await stage.ask()
+    message = await answer.message("▌")
+    stage.fake.delete_message(message)
+    stage.house.gate.open()
+    assert await _stored(stage) is Status.FINISHED
+    assert is_finished(await stage.do("read", id=1))
+
+
+async def test_a_deleted_channel_does_not_lose_the_story(stage: Stage) -> None:
+    stage.house.gate.hold(after_tokens=5)
+    answer = await stage.ask()
+    await answer.message("▌")
+    stage.fake.delete_channel(stage.channel)
+    stage.house.gate.open()
+    assert await _stored(stage) is Status.FINISHED
+
+
+async def test_kicked_while_writing(stage: Stage) -> None:
+    stage.house.gate.hold(after_tokens=5)
+    answer = await stage.ask()
+    await answer.message("▌")
+    await stage.fake.kick(stage.guild)
+    stage.fake.expire_token(answer)
+    stage.house.gate.open()
+    assert await _stored(stage) is Status.FINISHED
+
+
+async def test_a_429_on_an_edit_delays_the_end_but_not_for_ever(stage: Stage) -> None:
+    stage.house.gate.hold(after_tokens=5)
+    answer = await stage.ask()
+    message = await answer.message("▌")
+    stage.fake.fail_next("PATCH", "@original", 429, times=3)
+    stage.house.gate.open()
+    await stage.fake.until(lambda: is_finished(message), "the end")
+    statuses = [call.status for call in stage.fake.calls_to("PATCH", "@original")]
+    assert statuses.count(429) == 3
+
+
+async def test_a_final_edit_refused_by_discord_py_itself_is_tried_again(stage: Stage) -> None:
+    stage.house.gate.hold(after_tokens=5)
+    answer = await stage.ask()
+    message = await answer.message("▌")
+    # A 429 without the Via header comes from Cloudflare: discord.py raises instead of waiting.
+    stage.fake.fail_next("PATCH", "@original", 429, headers={"Via": ""}, times=2)
+    stage.house.gate.open()
+    await stage.fake.until(lambda: is_finished(message), "the end")
+
+
+async def test_edits_keep_their_distance(stage: Stage) -> None:
+    await stage.start(desk={"edit_interval_s": 0.25})
+    stage.house.gate.hold(after_tokens=5)
+    answer = await stage.ask()
+    message = await answer.message("▌")
+    stage.house.gate.open()
+    await stage.fake.until(lambda: is_finished(message), "the end")
+    times = [version.at for version in message.versions]
+    apart = [after - before for before, after in itertools.pairwise(times)]
+    assert min(apart) >= 0.25
+    assert stage.fake.api.rate_limited == 0
+
+
+async def test_a_lost_gateway_loses_no_command(stage: Stage) -> None:
+    await stage.fake.drop_gateway(4000)
+    answer = await stage.ask(prompt="While you were away")
+    assert "While you were away" in (await finished(answer)).text
+    assert stage.fake.gateway.resumes == 1
+
+
+async def test_the_same_event_twice_is_answered_once(stage: Stage) -> None:
+    message = await stage.write()
+    press = await stage.fake.press(stage.bob, message, "👍")
+    await stage.fake.until(lambda: labels(message)[0] == "👍 1", "the vote")
+    await stage.fake.redeliver(press)
+    twice = "acknowledged twice"
+    await stage.fake.until(lambda: any(twice in v for v in stage.fake.violations), "the refusal")
+    stage.fake.violations.clear()  # this one was Discord's doing
+    assert labels(message)[:2] == ["👍 1", "👎 0"]
+
+
+async def test_a_stale_cancel_button_mends_its_message(stage: Stage) -> None:
+    stage.house.gate.hold(after_tokens=5)
+    answer = await stage.ask()
+    message = await answer.message("▌")
+    stage.fake.fail_next("PATCH", "@original", 404, {"code": 10008, "message": "Unknown Message"})
+    stage.house.gate.open()
+    assert await _stored(stage) is Status.FINISHED
+    press = await stage.fake.press(stage.ada, message, "Cancel")
+    assert (await press.message("is not being written any more")).ephemeral
+    assert is_finished(message)
+
+
+async def test_fifty_at_once_are_all_acknowledged_and_written(stage: Stage) -> None:
+    users = [stage.fake.add_user(f"Member {n}") for n in range(50)]
+    answers = [await stage.ask(user, prompt=f"From {user.name}") for user in users]
+    for answer in answers:
+        await answer.responded()
+    waits = sorted(answer.acknowledged_after or 0.0 for answer in answers)
+    assert waits[-1] < 3.0
+    for user, answer in zip(users, answers, strict=True):
+        assert f"From {user.name}" in (await answer.message(is_finished, timeout=30)).text
+    assert len(stage.fake.messages(stage.channel)) == 50
