@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Self
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.domain import (
@@ -36,6 +36,9 @@ from bot.store.database import Database, is_missing_reference, parse_url, sqlite
 from bot.store.migrate import missing_file, require_head
 from bot.store.rows import OPEN, is_open, is_readable, post_from, select_stories, story_from
 from bot.store.tables import BEST_FIRST, notes, posts, stories
+
+_FEW = 1000
+"""Up to so many stories are fetched and sorted in about a millisecond."""
 
 
 class SqlStore:
@@ -166,8 +169,22 @@ class SqlStore:
     ) -> list[Story]:
         question = select_stories().where(is_readable(community_id, genre))
         if since is not None:
-            question = question.where(stories.c.finished_at >= since)
+            question = question.where(await self._is_since(since, community_id))
         return await self._stories(question.order_by(*BEST_FIRST).limit(limit).offset(offset))
+
+    async def _is_since(self, since: float, community_id: int) -> ColumnElement[bool]:
+        """`finished_at >= since`, put so that SQLite takes the better of two indexes.
+
+        Few stories since then: fetch and sort them. Many: walk down the ranking, where the first
+        few of them soon turn up. SQLite would always do the first (65 ms instead of 0.1 ms for
+        90,000 stories).
+        """
+        recent = is_readable(community_id, None) & (stories.c.finished_at >= since)
+        some = select(stories.c.id).where(recent).limit(_FEW).subquery()
+        async with self._db.read() as connection:
+            n = await connection.scalar(select(func.count()).select_from(some)) or 0
+        # A sum cannot be looked up in the index on finished_at.
+        return stories.c.finished_at + 0.0 >= since if n == _FEW else stories.c.finished_at >= since
 
     async def stories_by(
         self,
@@ -191,8 +208,8 @@ class SqlStore:
             n = await connection.scalar(select(func.count()).select_from(stories).where(readable))
         if not n:
             return None
-        # Counting on through an index touches no story but the chosen one.
-        chosen = select(stories.c.id).where(readable).order_by(stories.c.id).limit(1)
+        # In an index's own order, counting on touches no story but the chosen one.
+        chosen = select(stories.c.id).where(readable).order_by(*BEST_FIRST).limit(1)
         chosen = chosen.offset(random.randrange(n))
         found = await self._stories(
             select_stories().where(stories.c.id == chosen.scalar_subquery())

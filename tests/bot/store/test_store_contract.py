@@ -281,7 +281,11 @@ async def test_top_is_by_rank_then_score_then_newest(house: House) -> None:
     assert [story.id for story in paged] == order[3:5]
 
 
-async def test_top_shows_finished_stories_of_one_place_genre_and_time(house: House) -> None:
+@pytest.mark.parametrize("few", [1000, 2])
+async def test_top_shows_finished_stories_of_one_place_genre_and_time(
+    house: House, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr("bot.store.store._FEW", few)  # both ways of asking
     old = await house.finished()
     house.clock.now += 100
     since = house.clock.now
