@@ -180,8 +180,13 @@ def clean_story(
     kept = _Kept(opening, tuple(genre.token for genre in table))
     for letter in completion:
         kept.add(letter)
-    story = opening + kept.settled()
-    return _whole_sentences(story, len(opening)) if final else story
+    body = kept.settled()
+    while final:
+        trimmed = _whole_sentences(opening + body, len(opening))
+        body = kept.settled(trimmed[len(opening) :])
+        if opening + body == trimmed:  # else the cut laid bare what looks like begun debris
+            break
+    return opening + body
 
 
 class _Kept:
@@ -216,8 +221,9 @@ class _Kept:
         if letter and letter in "]>" and (found := self._debris.search(self._tail())):
             del self._letters[len(self._letters) - len(found.group()) :]
 
-    def settled(self) -> str:
-        text = "".join(self._letters).rstrip()
+    def settled(self, text: str | None = None) -> str:
+        """`text`, or all that is kept, up to where debris may have begun."""
+        text = ("".join(self._letters) if text is None else text).rstrip()
         while (start := self._debris_begun(text)) is not None:
             text = text[:start].rstrip()
         return text
