@@ -36,6 +36,8 @@ class DiscordBot(discord.AutoShardedClient):
         gateway_url: str | None = None,
         desk: Callable[[StoryService, discord.Client], StoryDesk] = StoryDesk,
     ) -> None:
+        # Nobody needs to hear at every start that the libraries for voice are absent.
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         super().__init__(
             intents=discord.Intents(guilds=True),
             allowed_mentions=discord.AllowedMentions.none(),

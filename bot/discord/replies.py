@@ -93,9 +93,10 @@ def caller_of(interaction: Interaction) -> Caller:
     )
 
 
-def reaches_channel(interaction: Interaction) -> bool:
-    """Whether the bot is there itself, and not only as an app that the member brought along."""
-    return interaction.is_guild_integration() or interaction.context.dm_channel
+def own_channel(interaction: Interaction) -> int | None:
+    """The channel, if the bot is there itself and not only as an app that the member brought."""
+    there = interaction.is_guild_integration() or interaction.context.dm_channel
+    return interaction.channel_id if there else None
 
 
 async def explain_failure(interaction: Interaction, error: Exception) -> None:

@@ -17,7 +17,7 @@ import discord
 
 from bot.discord.cards import Card, story_cards
 from bot.discord.markup import escape
-from bot.discord.replies import Interaction, Reply, caller_of, reaches_channel
+from bot.discord.replies import Interaction, Reply, caller_of, locale_of, own_channel
 from bot.discord.story_messages import TOKEN_LIFE_S, StoryMessages, messages_of
 from bot.domain import Post, Story, StoryUpdate
 from bot.errors import MemberError
@@ -52,10 +52,9 @@ class StoryDesk:
 
     async def show_new(self, reply: Reply, story: Story) -> None:
         """Show a story that was just asked for, remembering where, and follow it to its end."""
-        interaction = reply.interaction
-        if reaches_channel(interaction):
-            channel_id = str(interaction.channel_id)
-            post = Post(story.id, PLATFORM, channel_id, str(reply.message_id))
+        channel_id = own_channel(reply.interaction)
+        if channel_id is not None:
+            post = Post(story.id, PLATFORM, str(channel_id), str(reply.message_id))
             await self.service.add_post(post)
         self._follow(story.id, messages_of(reply, self._token_life_s), reply.locale)
 
@@ -134,13 +133,12 @@ class StoryDesk:
             del self._redrawing[message.id]
 
     async def _redraw(self, interaction: Interaction, story_id: int) -> None:
-        story = await self.service.read(caller_of(interaction), story_id)
-        locale = str(interaction.guild_locale or interaction.locale)
-        card = self.cards(StoryUpdate(story), locale)[-1]
         try:
+            story = await self.service.read(caller_of(interaction), story_id)
+            card = self.cards(StoryUpdate(story), locale_of(interaction, public=True))[-1]
             await interaction.edit_original_response(view=card.view())
-        except discord.HTTPException as error:
-            # The vote is stored; only its display is late (30046, or the message is gone).
+        except (discord.HTTPException, MemberError) as error:
+            # The vote is stored; only its display is late (30046, or something is gone).
             log.info("the counts of story %d could not be redrawn: %s", story_id, error)
 
     async def close(self) -> None:

@@ -13,7 +13,7 @@ import aiohttp
 import discord
 
 from bot.discord.cards import Card
-from bot.discord.replies import Interaction, Reply, reaches_channel
+from bot.discord.replies import Interaction, Reply, own_channel
 from bot.live_message import EditLater, MessageGone
 
 log = logging.getLogger(__name__)
@@ -110,9 +110,10 @@ class StoryMessages:
 def messages_of(reply: Reply, token_life_s: float) -> StoryMessages:
     """The messages of a story that was just asked for."""
     interaction = reply.interaction
+    channel_id = own_channel(interaction)
     channel = None
-    if reaches_channel(interaction) and interaction.channel_id is not None:
-        channel = interaction.client.get_partial_messageable(interaction.channel_id)
+    if channel_id is not None:
+        channel = interaction.client.get_partial_messageable(channel_id)
     return StoryMessages(channel, [reply.message_id], reply, token_life_s=token_life_s)
 
 

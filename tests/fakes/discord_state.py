@@ -139,7 +139,7 @@ class Guild:
             "roles": [everyone],
             "members": [me.member_json()],
             "member_count": 2,
-            "channels": [channel.json() for channel in self.channels],
+            "channels": [one.json() for one in self.channels if one.kind != PUBLIC_THREAD],
             "joined_at": "2024-01-01T00:00:00+00:00",
             "large": False,
             "unavailable": False,
@@ -173,15 +173,26 @@ class Channel:
         shared = {"id": str(self.id), "type": self.kind, "flags": 0, "last_message_id": None}
         if self.guild is None:
             return shared | {"recipients": [user.json() for user in self.recipients]}
+        shared |= {"guild_id": str(self.guild.id), "name": self.name}
+        if self.kind == PUBLIC_THREAD:
+            return shared | self._thread_json()
         return shared | {
-            "guild_id": str(self.guild.id),
-            "name": self.name,
             "position": 0,
             "nsfw": self.nsfw,
             "parent_id": None,
             "topic": None,
             "rate_limit_per_user": 0,
             "permission_overwrites": [],
+        }
+
+    def _thread_json(self) -> dict[str, Any]:
+        state = {"archived": False, "locked": False, "auto_archive_duration": 1440}
+        counts = dict.fromkeys(("message_count", "member_count", "total_message_sent"), 1)
+        return counts | {
+            "parent_id": str(self.id),
+            "owner_id": "1",
+            "rate_limit_per_user": 0,
+            "thread_metadata": state | {"archive_timestamp": "2024-01-01T00:00:00+00:00"},
         }
 
     @property

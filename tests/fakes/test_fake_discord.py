@@ -14,7 +14,7 @@ import yarl
 from discord import app_commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
-from fakes.discord import TOKEN, Channel, FakeDiscord, Interaction, User
+from fakes.discord import TOKEN, Channel, FakeDiscord, Guild, Interaction, User
 from fakes.openapi import discord_spec
 
 NOBODY = discord.AllowedMentions.none()
@@ -399,6 +399,23 @@ async def test_a_dropped_gateway_is_resumed_and_misses_nothing(stage: Stage) -> 
     assert stage.fake.gateway.resumes == 1
     assert len(stage.fake.gateway.identifies) == 1
     stage.fake.check()
+
+
+async def test_each_shard_hears_its_own_servers(fake: FakeDiscord) -> None:
+    fake.world.shards = 2
+    bot = Tiny()
+    ada = fake.add_user("Ada")
+    guilds: dict[int, Guild] = {}
+    while len(guilds) < 2:
+        made = fake.add_guild()
+        guilds[(made.id >> 22) % 2] = made
+        await asyncio.sleep(0.001)  # the shard follows from the time in the id
+    async with running(bot, fake):
+        for guild in guilds.values():
+            answer = await fake.slash(ada, fake.add_channel(guild), "echo", text="here")
+            assert await shown(answer) == "here"
+    assert [identify["shard"] for identify in fake.gateway.identifies] == [[0, 2], [1, 2]]
+    fake.check()
 
 
 async def test_reconnect_on_request(stage: Stage) -> None:

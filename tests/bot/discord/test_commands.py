@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fakes.discord import FakeDiscord
+from fakes.discord_state import PUBLIC_THREAD
 from fakes.openapi import discord_spec
 
 from bot.discord.client import DiscordPlatform
@@ -126,6 +127,13 @@ async def test_private_chats_groups_and_brought_along(stage: Stage) -> None:
         assert top.text.count("Ada") == 1
     mine = await (await stage.fake.slash(stage.ada, places[0], "mine")).message()
     assert mine.text.count("Ada") == 3
+
+
+async def test_threads(stage: Stage) -> None:
+    thread = stage.fake.add_channel(stage.guild, "a thread", kind=PUBLIC_THREAD)
+    message = await finished(await stage.fake.slash(stage.ada, thread, "story", genre="drama"))
+    assert message.channel is thread
+    assert "Ada" in (await stage.do("top")).text  # the server's list has it
 
 
 async def test_votes_count_in_the_group_where_the_story_is(stage: Stage) -> None:
