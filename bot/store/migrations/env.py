@@ -11,7 +11,6 @@ context.configure(
     connection=given["connection"],
     target_metadata=metadata,
     render_as_batch=True,  # SQLite alters a table by copying it
-    transactional_ddl=True,  # true of SQLite too, since we begin the transaction ourselves
     on_version_apply=given["on_version_apply"],
 )
 context.run_migrations()

@@ -290,6 +290,28 @@ async def test_a_full_disk_makes_the_store_busy_and_changes_nothing(
     assert len(await sqlite_house.store.unfinished_stories()) == 1
 
 
+async def test_damage_found_later_is_for_the_operator(sqlite_url: str) -> None:
+    path = file_of(sqlite_url)
+    async with open_store(sqlite_url) as store:
+        size = path.stat().st_size
+        with path.open("r+b") as file:
+            file.seek(4096)
+            file.write(b"\xff" * (size - 4096))
+        with pytest.raises(DatabaseError, match="is damaged"):
+            await store.story(1)
+
+
+async def test_too_long_a_line_for_the_one_writer_makes_the_store_busy(
+    monkeypatch: pytest.MonkeyPatch, sqlite_house: House
+) -> None:
+    pool = sqlite_house.store._db._writer.sync_engine.pool
+    monkeypatch.setattr(pool, "_timeout", 0.01)
+    async with sqlite_house.store._db.write():
+        with pytest.raises(StoreBusy):
+            await sqlite_house.queued()
+    assert (await sqlite_house.queued()).id == 1
+
+
 async def test_nothing_is_left_beside_a_closed_database(sqlite_url: str) -> None:
     async with open_store(sqlite_url) as store:
         await store.save_note("a", "b")
