@@ -39,25 +39,34 @@ class Feed:
     def __init__(self, first: StoryUpdate) -> None:
         self.latest = first
         self._changed = asyncio.Event()
+        self._closed = False
 
     def publish(self, update: StoryUpdate) -> None:
         self.latest = update
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
+    def close(self) -> None:
+        """Nothing more will come: let watchers go, though the story may still be open."""
+        self._closed = True
+        self._changed.set()
+
     async def watch(self) -> AsyncIterator[StoryUpdate]:
-        """Yield the state now, then each newer one when asked; ends after a final one."""
+        """Yield the state now, then each newer one when asked; ends after a final one, or when
+        the feed is closed."""
         while True:
             update, changed = self.latest, self._changed
             yield update
             if update.is_final:
                 return
             if self.latest is update:
+                if self._closed:
+                    return
                 await changed.wait()
 
 
 class Follower:
-    """Brings one story from queued to closed."""
+    """Brings one story from queued to closed. What it has to tell is in `feed`."""
 
     def __init__(
         self,
@@ -65,72 +74,92 @@ class Follower:
         queue: StoryQueue,
         genres: GenreTable,
         blocked_words: Sequence[str],
-        feed: Feed,
+        story: Story,
     ) -> None:
         self._store = store
         self._queue = queue
         self._genres = genres
-        self._feed = feed
         self._blocked_words = blocked_words
-        self._story = feed.latest.story
+        self._story = replace(story, status=Status.QUEUED)
+        self._context = ""
+        self._cancel_asked = False
+        self.feed = Feed(StoryUpdate(self._story))
 
     async def submit(self, *, even_if_full: bool = False) -> None:
-        """Put the story in line. Raises QueueFull."""
+        """Put the story in line for the first time. Raises QueueFull, StoreBusy.
+
+        `even_if_full`: it was acknowledged before a restart, so neither is raised.
+        """
+        parts = self._earlier_parts
+        self._context = await (self._stubbornly(parts) if even_if_full else parts())
+        await self._submit(even_if_full=even_if_full)
+
+    async def cancel(self) -> None:
+        """Stop the story wherever it is: in line, being written, or between two attempts."""
+        self._cancel_asked = True
+        await self._queue.cancel(self._story.id)
+
+    async def run(self) -> None:
+        """Follow a submitted story until it is closed, trying again if its writing failed."""
+        while (last := await self._hear()).event == "failed" and self._may_try_again():
+            await self._submit(even_if_full=True)
+        await self._stubbornly(lambda: self._close(last))
+        closed = await self._stubbornly(lambda: self._store.story(self._story.id))
+        self.feed.publish(StoryUpdate(closed or replace(self._story, status=Status.DELETED)))
+
+    async def _submit(self, *, even_if_full: bool) -> None:
         story = self._story
-        context = await self._context()
         job = Job(
             story_id=story.id,
             attempt=story.attempts + 1,
             member=str(story.author_id),
             request=GenerationRequest(
                 genre=story.genre,
-                prompt=" ".join(part for part in (context, story.prompt) if part),
+                prompt=" ".join(part for part in (self._context, story.prompt) if part),
                 sampling=story.sampling,
             ),
         )
         await self._queue.submit(job, even_if_full=even_if_full)
+        if self._cancel_asked:  # while it was neither in line nor being written
+            await self._queue.cancel(story.id)
 
-    async def run(self) -> None:
-        """Follow a submitted story until it is closed, trying again if its writing failed."""
-        while True:
-            last = await self._hear()
-            if last.event == "failed" and self._story.attempts < MAX_ATTEMPTS:
-                await self.submit(even_if_full=True)
-                continue
-            await self._stubbornly(lambda: self._close(last))  # noqa: B023 (awaited at once)
-            closed = await self._stubbornly(lambda: self._store.story(self._story.id))
-            self._feed.publish(StoryUpdate(closed or replace(self._story, status=Status.DELETED)))
-            return
+    def _may_try_again(self) -> bool:
+        return not self._cancel_asked and self._story.attempts < MAX_ATTEMPTS
 
     async def _hear(self) -> JobUpdate:
         """Publish a job's updates up to its final one, which is returned."""
         begun = False
         async for update in self._queue.updates(self._story.id):
             if update.event == "waiting":
-                state = StoryUpdate(self._story, update.position, update.expected_wait_s)
-                self._feed.publish(state)
+                # Perhaps again: its worker left, or failed.
+                self._story = replace(self._story, status=Status.QUEUED, text="")
+                self.feed.publish(StoryUpdate(self._story, update.position, update.expected_wait_s))
                 continue
             if not begun and update.event != "cancelled":
                 begun = True
                 await self._begin()
-            self._story = replace(self._story, text=self._text(update, final=False))
+            status = Status.WRITING if begun else self._story.status
+            self._story = replace(self._story, status=status, text=self._text(update, final=False))
             if update.is_final:
                 return update
-            self._feed.publish(StoryUpdate(self._story))
+            self.feed.publish(StoryUpdate(self._story))
         raise RuntimeError(f"the queue lost story {self._story.id}")
 
     async def _begin(self) -> None:
         attempts = await self._stubbornly(lambda: self._store.begin_attempt(self._story.id))
-        if attempts is not None:
-            self._story = replace(self._story, status=Status.WRITING, attempts=attempts)
+        if attempts is None:  # closed by someone else, such as /forget: nobody will read it
+            await self.cancel()
+        else:
+            self._story = replace(self._story, attempts=attempts)
 
     async def _close(self, update: JobUpdate) -> None:
         story_id = self._story.id
-        if update.event == "cancelled":
-            await self._store.cancel_story(story_id, self._text(update, final=True))
+        text = self._text(update, final=True)
+        if update.event == "cancelled" or (update.event == "failed" and self._cancel_asked):
+            await self._store.cancel_story(story_id, text)
         elif update.event == "failed" or update.finish_reason is None or update.engine is None:
             await self._store.fail_story(story_id, "failure-error")
-        elif not update.completion.strip():
+        elif not self._adds_words(text):
             await self._store.fail_story(story_id, "failure-empty")
         else:
             provenance = Provenance(
@@ -141,13 +170,17 @@ class Follower:
                 seconds=update.seconds,
                 finish_reason=update.finish_reason,
             )
-            await self._store.finish_story(story_id, self._text(update, final=True), provenance)
+            await self._store.finish_story(story_id, text, provenance)
 
     def _text(self, update: JobUpdate, *, final: bool) -> str:
         text = clean_story(self._story.prompt, update.completion, final=final, table=self._genres)
         return mask_blocked(text, self._blocked_words)
 
-    async def _context(self) -> str:
+    def _adds_words(self, text: str) -> bool:
+        """Whether anything readable comes after the opening."""
+        return any(char.isalnum() for char in text[len(self._story.prompt) :])
+
+    async def _earlier_parts(self) -> str:
         """What comes before a continuation: its earlier parts, cut from the left where long.
 
         Another version of a continuation has the same parts before it.

@@ -37,12 +37,11 @@ from bot.errors import (
     NoStories,
     NotFinished,
     NotYours,
-    QueueFull,
     Stopping,
     StoryNotFound,
     UnknownGenre,
 )
-from bot.follower import MAX_ATTEMPTS, Feed, Follower
+from bot.follower import MAX_ATTEMPTS, Follower
 from bot.limits import Limits
 from bot.moderation import check_prompt, check_title, refuse_blocked
 from bot.queue import StoryQueue
@@ -107,8 +106,8 @@ class StoryService:
         self._genres = genres
         self._rules = rules
         self._clock = clock
-        self._feeds: dict[int, Feed] = {}
-        self._followers: set[asyncio.Task[None]] = set()
+        self._open: dict[int, Follower] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._asking: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._stopping = False
 
@@ -119,9 +118,9 @@ class StoryService:
     async def __aexit__(self, *exc: object) -> None:
         """Stop listening. Open stories stay open in the store, for the next start."""
         self._stopping = True
-        for task in self._followers:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._followers, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @property
     def genres(self) -> GenreTable:
@@ -158,46 +157,59 @@ class StoryService:
             raise NotFinished(id=story_id)
         prompt = check_prompt(prompt, self._rules.max_prompt_chars)
         refuse_blocked(prompt, self._rules.blocked_words)
+        genre = self._genre(parent.genre).name
         sampling = replace(parent.sampling, seed=_new_seed())
         return await self._ask(
-            caller, parent.genre, parent.title, prompt, sampling, parent, Relation.CONTINUATION
+            caller, genre, parent.title, prompt, sampling, parent, Relation.CONTINUATION
         )
 
     async def retry(self, caller: Caller, story_id: int) -> Story:
         """Queue another version of a story; the old one stays. Raises as `write` does."""
         old = await self.read(caller, story_id)
+        # The genre table and the blocked words may have changed since.
+        genre = self._genre(old.genre).name
+        refuse_blocked(f"{old.title}\n{old.prompt}", self._rules.blocked_words)
         sampling = replace(old.sampling, seed=_new_seed())
         return await self._ask(
-            caller, old.genre, old.title, old.prompt, sampling, old, Relation.VERSION
+            caller, genre, old.title, old.prompt, sampling, old, Relation.VERSION
         )
 
     async def cancel(self, caller: Caller, story_id: int) -> Story:
         """Stop a story of the caller's own, queued or being written; what was written is kept.
 
-        Raises StoryNotFound, NotYours, AlreadyEnded (it finished first).
+        Raises StoryNotFound, NotYours, AlreadyEnded (it finished first), Stopping.
         """
         story = await self.read(caller, story_id)
         member, _ = await self._store.enter(caller)
         if story.author_id != member.id:
             raise NotYours(id=story_id)
-        feed = self._feeds.get(story_id)
-        if feed is None:
-            raise AlreadyEnded(id=story_id)
-        await self._queue.cancel(story_id)
-        async for update in feed.watch():
+        follower = self._open.get(story_id)
+        if follower is None:
+            return await self._cancel_lost(story)
+        await follower.cancel()
+        async for update in follower.feed.watch():
             story = update.story
+        if story.status.is_open:
+            raise Stopping
         if story.status is not Status.CANCELLED:
             raise AlreadyEnded(id=story_id)
         return story
 
+    async def _cancel_lost(self, story: Story) -> Story:
+        """Cancel what is open in the store only (its follower failed). Raises AlreadyEnded."""
+        if not await self._store.cancel_story(story.id):
+            raise AlreadyEnded(id=story.id)
+        return replace(story, status=Status.CANCELLED)
+
     async def watch(self, story_id: int) -> AsyncIterator[StoryUpdate]:
         """The newest state of a story each time it is asked for, until it is closed.
 
+        Ends before that when the service closes: the story goes on after the next start.
         Knows no caller: for the platform that asked for the story. Raises StoryNotFound.
         """
-        feed = self._feeds.get(story_id)
-        if feed is not None:
-            async for update in feed.watch():
+        follower = self._open.get(story_id)
+        if follower is not None:
+            async for update in follower.feed.watch():
                 yield update
             return
         story = await self._store.story(story_id)
@@ -214,8 +226,8 @@ class StoryService:
             raise StoryNotFound(id=story_id)
         if story.community_id != community.id and story.author_id != member.id:
             raise StoryNotFound(id=story_id)
-        feed = self._feeds.get(story_id)
-        return feed.latest.story if feed is not None else story
+        follower = self._open.get(story_id)
+        return follower.feed.latest.story if follower and story.status.is_open else story
 
     async def random(self, caller: Caller, genre: str = "") -> Story:
         """Any finished story of this community. Raises UnknownGenre, NoStories."""
@@ -270,11 +282,7 @@ class StoryService:
         member, _ = await self._store.enter(caller)
         state = await self._queue.state()
         position = {story_id: n + 1 for n, story_id in enumerate(state.waiting)}
-        mine = [
-            (story_id, position.get(story_id))
-            for story_id, feed in self._feeds.items()
-            if feed.latest.story.author_id == member.id
-        ]
+        mine = [(story_id, position.get(story_id)) for story_id in self._open_of(member.id)]
         return QueueView(
             len(state.waiting), len(state.writing), state.expected_wait_s, tuple(sorted(mine))
         )
@@ -302,14 +310,9 @@ class StoryService:
     async def forget(self, caller: Caller) -> Forgotten:
         """Remove the caller, their votes and their stories' words, open stories included."""
         member, _ = await self._store.enter(caller)
-        open_ids = [
-            story_id
-            for story_id, feed in self._feeds.items()
-            if feed.latest.story.author_id == member.id
-        ]
         forgotten = await self._store.forget_member(member.id)
-        for story_id in open_ids:
-            await self._queue.cancel(story_id)
+        for follower in self._open_of(member.id).values():
+            await follower.cancel()
         return forgotten
 
     # -- for platforms -------------------------------------------------------------------------
@@ -329,6 +332,14 @@ class StoryService:
         await self._store.save_note(key, value)
 
     # -- inside --------------------------------------------------------------------------------
+    def _open_of(self, member_id: int) -> dict[int, Follower]:
+        """A member's stories still to be written."""
+        return {
+            story_id: follower
+            for story_id, follower in self._open.items()
+            if follower.feed.latest.story.author_id == member_id
+        }
+
     def _genre(self, text: str) -> Genre:
         try:
             return self._genres.get(text)
@@ -375,7 +386,7 @@ class StoryService:
             )
         try:
             await self._submit(story)
-        except QueueFull:
+        except BaseException:  # refused, or the caller was cancelled: never acknowledged
             await self._store.discard_story(story.id)
             raise
         return story
@@ -393,22 +404,26 @@ class StoryService:
             log.info("queued %d unfinished stories again", len(stories))
 
     async def _submit(self, story: Story, *, even_if_full: bool = False) -> None:
-        feed = Feed(StoryUpdate(story))
-        blocked_words = self._rules.blocked_words
-        follower = Follower(self._store, self._queue, self._genres, blocked_words, feed)
+        follower = Follower(
+            self._store, self._queue, self._genres, self._rules.blocked_words, story
+        )
         await follower.submit(even_if_full=even_if_full)
-        self._feeds[story.id] = feed
+        if self._stopping:  # since it was asked for; nobody would wait for the follower
+            raise Stopping
+        self._open[story.id] = follower
         task = asyncio.create_task(follower.run())
-        self._followers.add(task)
-        task.add_done_callback(partial(self._unfollow, feed))
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._unfollow, follower))
 
-    def _unfollow(self, feed: Feed, task: asyncio.Task[None]) -> None:
-        self._followers.discard(task)
+    def _unfollow(self, follower: Follower, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        feed = follower.feed
         story = feed.latest.story
-        del self._feeds[story.id]
+        del self._open[story.id]
         if not task.cancelled() and (error := task.exception()):
             log.error("story %d is open but lost until a restart", story.id, exc_info=error)
             feed.publish(StoryUpdate(replace(story, status=Status.FAILED, failure="failure-lost")))
+        feed.close()
 
 
 def _new_seed() -> int:

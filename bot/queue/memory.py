@@ -2,7 +2,8 @@
 
 Fair means: a free slot goes to the member with the fewest stories being written, and among
 those to the one who waited longest since their last turn. So one member's ten jobs delay
-another's first by at most the stories already being written.
+another's first by at most the stories already being written, and nobody who waits is passed
+over twice by the same member.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
+from bisect import insort
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -38,6 +40,8 @@ class _Record:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     cancel_asked: bool = False
+    turn: int = 0
+    """When it was taken; 0 before that."""
 
     def publish(self, update: JobUpdate) -> None:
         self.update = update
@@ -46,7 +50,7 @@ class _Record:
 
 @dataclass(slots=True)
 class _Lane:
-    """One member's jobs."""
+    """One member's jobs. Kept while idle as long as the last turn still counts."""
 
     waiting: deque[_Record] = field(default_factory=deque)
     writing: int = 0
@@ -60,6 +64,8 @@ class MemoryQueue:
         self._max_waiting = max_waiting
         self._records: dict[int, _Record] = {}
         self._lanes: dict[str, _Lane] = {}
+        self._returned: list[_Record] = []  # begun by a worker that left; oldest first
+        self._writing: dict[int, _Record] = {}  # in the order they were taken
         self._turn = 0
         self._n_waiting = 0
         self._order: tuple[int, ...] | None = None  # cached; None when the line moved
@@ -72,9 +78,10 @@ class MemoryQueue:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        for record in self._records.values():
-            if record.task is not None:
-                record.task.cancel()
+        tasks = [record.task for record in self._writing.values() if record.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # -- those who ask -------------------------------------------------------------------------
     async def submit(self, job: Job, *, even_if_full: bool = False) -> None:
@@ -93,10 +100,12 @@ class MemoryQueue:
         while True:
             record.changed.clear()
             update = self._with_position(record.update)
-            yield update
             if update.is_final:
-                self._records.pop(story_id, None)
+                # Before the reader hears it: it may leave here, or submit the story again.
+                del self._records[story_id]
+                yield update
                 return
+            yield update
             await record.changed.wait()
 
     async def cancel(self, story_id: int) -> None:
@@ -107,17 +116,18 @@ class MemoryQueue:
         if record.task is not None:
             record.task.cancel()
             return
-        lane = self._lane(record.job.member)
-        lane.waiting.remove(record)
+        if record in self._returned:
+            self._returned.remove(record)
+        else:
+            self._lanes[record.job.member].waiting.remove(record)
         self._n_waiting -= 1
         record.publish(JobUpdate(story_id, record.job.attempt, "cancelled"))
-        self._drop_if_idle(record.job.member)
         self._line_moved()
 
     async def state(self) -> QueueState:
         return QueueState(
             waiting=self._waiting_order(),
-            writing=tuple(i for i, record in self._records.items() if record.task is not None),
+            writing=tuple(self._writing),
             slots=self._slots,
             expected_wait_s=self._wait_behind(self._n_waiting),
             engine=self._engine,
@@ -168,60 +178,91 @@ class MemoryQueue:
         """A writing task ended, by itself or cancelled (perhaps before its first step)."""
         free.release()
         record.task = None
-        lane = self._lane(record.job.member)
-        lane.writing -= 1
+        del self._writing[record.job.story_id]
+        self._lanes[record.job.member].writing -= 1
         if record.update.event == "finished":
             pass
         elif record.cancel_asked:
             record.publish(_ended(record.update, "cancelled"))
         elif task.cancelled():  # its worker left
-            lane.waiting.appendleft(record)
+            insort(self._returned, record, key=lambda other: other.turn)
             self._n_waiting += 1
             record.publish(JobUpdate(record.job.story_id, record.job.attempt, "waiting"))
         else:
             record.publish(_ended(record.update, "failed"))
-        self._drop_if_idle(record.job.member)
         self._line_moved()
 
     def _take(self) -> _Record:
-        member = min(
-            (m for m, lane in self._lanes.items() if lane.waiting),
-            key=lambda m: (self._lanes[m].writing, self._lanes[m].last_turn),
-        )
-        lane = self._lanes[member]
-        record = lane.waiting.popleft()
+        if self._returned:
+            record = self._returned.pop(0)
+        else:
+            member = min(
+                (m for m, lane in self._lanes.items() if lane.waiting),
+                key=lambda m: (self._lanes[m].writing, self._lanes[m].last_turn),
+            )
+            record = self._lanes[member].waiting.popleft()
         self._n_waiting -= 1
         self._turn += 1
+        record.turn = self._turn
+        lane = self._lane(record.job.member)
         lane.last_turn = self._turn
         lane.writing += 1
+        self._writing[record.job.story_id] = record
         return record
 
     # -- the line ------------------------------------------------------------------------------
     def _lane(self, member: str) -> _Lane:
         return self._lanes.setdefault(member, _Lane())
 
-    def _drop_if_idle(self, member: str) -> None:
-        lane = self._lanes.get(member)
-        if lane is not None and not lane.waiting and lane.writing == 0:
-            del self._lanes[member]
+    def _drop_idle_lanes(self) -> None:
+        """Forget members without a job, unless they had a turn after someone who still waits:
+        whoever asks for one story at a time would else be new, and first, each time."""
+        oldest = min(
+            (lane.last_turn for lane in self._lanes.values() if lane.waiting), default=self._turn
+        )
+        for member, lane in list(self._lanes.items()):
+            if not lane.waiting and lane.writing == 0 and lane.last_turn <= oldest:
+                del self._lanes[member]
 
     def _waiting_order(self) -> tuple[int, ...]:
-        """Story ids in the order `_take` would choose them if no story ended meanwhile."""
         if self._order is None:
-            lanes = [
-                (lane.writing, lane.last_turn, n, deque(lane.waiting))
-                for n, lane in enumerate(self._lanes.values())
-                if lane.waiting
-            ]
-            heapq.heapify(lanes)
-            order: list[int] = []
-            while lanes:
-                writing, _, n, waiting = heapq.heappop(lanes)
-                order.append(waiting.popleft().job.story_id)
-                if waiting:
-                    heapq.heappush(lanes, (writing + 1, self._turn + len(order), n, waiting))
-            self._order = tuple(order)
+            self._order = tuple(self._foresee())
         return self._order
+
+    def _foresee(self) -> Iterator[int]:
+        """Story ids in the order `_take` will choose them, if stories end in the order they
+        began and no other comes. Always so for a single slot."""
+        returned = deque(record.job for record in self._returned)
+        waiting = {m: deque(r.job for r in lane.waiting) for m, lane in self._lanes.items()}
+        writing = {m: lane.writing for m, lane in self._lanes.items()}
+        last_turn = {m: lane.last_turn for m, lane in self._lanes.items()}
+        place = {m: n for n, m in enumerate(self._lanes)}  # the first of equals goes first
+        running = deque(record.job.member for record in self._writing.values())
+        heap: list[tuple[int, int, int, str]] = []
+
+        def consider(member: str) -> None:
+            if waiting.get(member):
+                entry = (writing[member], last_turn[member], place[member], member)
+                heapq.heappush(heap, entry)
+
+        for member in self._lanes:
+            consider(member)
+        for turn in range(self._turn + 1, self._turn + 1 + self._n_waiting):
+            while len(running) >= max(1, self._slots):
+                writing[ended := running.popleft()] -= 1
+                consider(ended)
+            if returned:
+                job = returned.popleft()
+            else:
+                n_writing, turn_before, _, member = heapq.heappop(heap)
+                while (n_writing, turn_before) != (writing[member], last_turn[member]):
+                    n_writing, turn_before, _, member = heapq.heappop(heap)  # outdated
+                job = waiting[member].popleft()
+            writing[job.member] = writing.get(job.member, 0) + 1
+            last_turn[job.member] = turn
+            running.append(job.member)
+            consider(job.member)
+            yield job.story_id
 
     def _with_position(self, update: JobUpdate) -> JobUpdate:
         if update.event != "waiting":
@@ -237,15 +278,16 @@ class MemoryQueue:
 
     def _wait_behind(self, ahead: int) -> float:
         """Seconds until a job with `ahead` others before it begins."""
-        busy = sum(lane.writing for lane in self._lanes.values())
+        busy = len(self._writing)
         return self._average_s * max(0, ahead + 1 + busy - self._slots) / max(1, self._slots)
 
     def _line_moved(self) -> None:
         """Wake whoever waits for a job, and let every waiting job hear its new position."""
         self._order = None
+        self._drop_idle_lanes()
         self._arrival.set()
-        for lane in self._lanes.values():
-            for record in lane.waiting:
+        for record in self._records.values():
+            if record.update.event == "waiting":
                 record.changed.set()
 
 
