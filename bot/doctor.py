@@ -12,8 +12,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import platformdirs
+
 from bot.errors import OperatorError, SettingsError
-from bot.house import genre_table
+from bot.house import SCRIPTED, genre_table
 from bot.queue import open_queue
 from bot.settings import Settings, load_settings
 from bot.store.database import parse_url, sqlite_path
@@ -71,16 +73,22 @@ def _tokens(settings: Settings) -> list[Finding]:
 
 
 def _model(settings: Settings) -> Finding:
+    if settings.model == SCRIPTED:
+        return Finding("model", True, "stories by rule, without a model")
     missing = [name for name in ("torch", "transformers") if not importlib.util.find_spec(name)]
     if missing:
         advice = f"{' and '.join(missing)} not installed: pip install 'cliffhanger[worker]'"
         return Finding("model", False, advice)
-    from model.registry import present
+    from model.registry import find
 
     try:
-        return Finding("model", True, present(settings.model, cache_dir=settings.cache_dir))
+        source = find(settings.model, settings.cache_dir)
     except EngineError as error:
         return Finding("model", False, str(error))
+    if source is None:
+        advice = f"{settings.model} is not on this machine yet: cliffhanger model pull"
+        return Finding("model", False, advice)
+    return Finding("model", True, f"{source.name} in {source.folder}")
 
 
 async def _database(settings: Settings) -> Finding:
@@ -105,9 +113,7 @@ async def _queue(settings: Settings) -> Finding:
 
 
 def _disk(settings: Settings) -> Finding:
-    from model.registry import default_cache_dir
-
-    folders = [settings.cache_dir or default_cache_dir()]
+    folders = [settings.cache_dir or Path(platformdirs.user_cache_dir("cliffhanger"))]
     if (database := sqlite_path(parse_url(settings.database_url))) is not None:
         folders.append(database.absolute().parent)
     free = {folder: shutil.disk_usage(_existing(folder)).free for folder in folders}

@@ -27,10 +27,13 @@ from bot.store.database import parse_url, sqlite_path
 from bot.worker import StoryWriter
 from model.engine import Engine
 from model.genres import GenreFileError, GenreTable, load_genres
+from model.scripted_engine import ScriptedEngine
 
 log = logging.getLogger(__name__)
 
 PLATFORMS = ("discord", "telegram", "console")
+SCRIPTED = "scripted"
+"""As MODEL: stories by rule, without a model; to try the bot out, and for tests."""
 
 
 class Platform(Protocol):
@@ -68,7 +71,10 @@ def genre_table(settings: Settings) -> GenreTable:
 
 
 def make_engine(settings: Settings) -> Engine:
-    """The engine the settings name, not loaded yet. Imports torch when it is opened."""
+    """The engine the settings name, not loaded yet: loading and torch come when it is opened."""
+    genres = genre_table(settings)
+    if settings.model == SCRIPTED:
+        return ScriptedEngine(slots=settings.slots, genres=genres)
     from model.torch_engine import open_engine
 
     return open_engine(
@@ -77,7 +83,7 @@ def make_engine(settings: Settings) -> Engine:
         slots=settings.slots,
         threads=settings.threads,
         cache_dir=settings.cache_dir,
-        genres=genre_table(settings),
+        genres=genres,
     )
 
 
@@ -138,7 +144,9 @@ async def _open_door(
         return await stack.enter_async_context(DiscordPlatform(service, settings))
     from bot.telegram.application import TelegramPlatform
 
-    return await stack.enter_async_context(TelegramPlatform(service, settings))
+    token = settings.telegram_token
+    assert token is not None  # noqa: S101 (chosen_platforms has seen to it)
+    return TelegramPlatform(service, token.get_secret_value(), api_url=settings.telegram_api_url)
 
 
 async def _first_end(tasks: dict[asyncio.Task[object], str], stop: asyncio.Task[object]) -> None:

@@ -1,0 +1,173 @@
+"""The command line, run as an operator runs it: in processes of their own, over real files.
+
+MODEL=scripted stands in for the model, so that no weights are needed; all else is real.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.__main__ import main
+
+DEMONSTRATION = "/story horror A lonely lighthouse\n/as reader\n/vote 1 up\n/top\n"
+CLEAN = ("MODEL", "DISCORD_TOKEN", "TELEGRAM_TOKEN", "DATABASE_URL", "GENRES_FILE", "LOG_LEVEL")
+
+
+def cliffhanger(
+    folder: Path, *words: str, stdin: str = "", **settings: str
+) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key not in CLEAN}
+    return subprocess.run(
+        [sys.executable, "-m", "bot", *words],
+        cwd=folder,
+        input=stdin,
+        env=environment | {"MODEL": "scripted", "PYTHONWARNINGS": "error"} | settings,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+def test_the_demonstration_of_the_readme(tmp_path: Path) -> None:
+    done = cliffhanger(tmp_path, "run", stdin=DEMONSTRATION)
+    assert done.returncode == 0, done.stderr
+    story, answer, *_ = done.stdout.split("\n\n")
+    assert story.startswith("#1 · horror by ")
+    assert "\nA lonely lighthouse" in story
+    assert answer.splitlines() == [
+        "You are reader now.",
+        "👍 for story #1. It has 1 up, 0 down.",
+        "The best stories",
+        done.stdout.splitlines()[-2],
+        done.stdout.splitlines()[-1],
+    ]
+    assert "🥇 👍 1 👎 0  #1 · horror by " in answer
+    assert done.stderr == ""
+
+
+def test_a_failed_command_makes_the_console_fail_and_names_its_line(tmp_path: Path) -> None:
+    done = cliffhanger(tmp_path, "console", stdin="/genres\n/story horor x\n/vote 9 up\n")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "line 2: /story horor x: I don't know the genre “horor”. Did you mean horror? Choose one "
+        "of: superhero, sci_fi, action, drama, horror, thriller.",
+        "line 3: /vote 9 up: There is no story #9 here.",
+    ]
+
+
+def test_stories_stay_from_one_start_to_the_next(tmp_path: Path) -> None:
+    cliffhanger(tmp_path, "run", stdin='/story drama "The Keeper"\n')
+    again = cliffhanger(tmp_path, "run", stdin="/read 1\n")
+    assert again.returncode == 0
+    assert '"The Keeper" is a drama film about' in again.stdout
+
+
+def test_export_is_json(tmp_path: Path) -> None:
+    done = cliffhanger(tmp_path, "run", stdin="/story drama A mill\n/export\n")
+    data = json.loads(done.stdout[done.stdout.index("{") :])
+    assert [story["prompt"] for story in data["stories"]] == ["A mill"]
+
+
+def test_one_story_goes_to_standard_output_alone(tmp_path: Path) -> None:
+    words = ("story", "sci-fi", "A", "robot", "--seed", "3", "--max-new-tokens", "60")
+    first, second = (cliffhanger(tmp_path, *words) for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.startswith("A robot")
+    assert first.stdout == second.stdout
+    assert "seed 3" in first.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "says"),
+    [
+        (("story", "horor"), {}, "There is no genre 'horor'. Did you mean horror?"),
+        (("story", "horror", "--top-p", "7"), {}, "top_p is 7.0; it must be above 0, at most 1."),
+        (("story", "horror", "x" * 601), {}, "That opening has 601 characters; I can take 600."),
+        (("run",), {"SLOTS": "0"}, "SLOTS: Input should be greater than or equal to 1"),
+        (("run",), {"TOP_P": "7"}, "top_p is 7.0; it must be above 0, at most 1"),
+        (("run",), {"GENRES_FILE": "none.yaml"}, "none.yaml"),
+        (("run", "--platform", "irc"), {}, "There is no platform 'irc'."),
+        (("run", "--platform", "discord"), {}, "DISCORD_TOKEN is not set."),
+        (("run", "--no-worker"), {}, "QUEUE_URL=memory:// lives inside one process"),
+        (("worker",), {}, "QUEUE_URL=memory:// lives inside one process"),
+        (("run",), {"QUEUE_URL": "amqp://x"}, "QUEUE_URL is 'amqp://x': no such queue."),
+        (("db", "upgrade"), {"DATABASE_URL": "mysql://x/y"}, "DATABASE_URL names 'mysql'."),
+        (("db", "backup", "b.db"), {}, "cliffhanger.db"),
+        (("model", "pull", "gpt2", "--from", "x.whl"), {}, "--from brings the default model"),
+    ],
+)
+def test_an_operators_mistake_is_one_clear_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    settings: dict[str, str],
+    says: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["cliffhanger", *words])
+    for key in CLEAN:
+        monkeypatch.delenv(key, raising=False)
+    for key, value in ({"MODEL": "scripted"} | settings).items():
+        monkeypatch.setenv(key, value)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 1
+    out, err = capsys.readouterr()
+    assert err.startswith("cliffhanger: ")
+    assert says in err
+    assert out == ""
+
+
+def test_the_database_is_made_copied_and_refused_in_clear_words(tmp_path: Path) -> None:
+    assert "0001" in cliffhanger(tmp_path, "db", "upgrade").stdout
+    assert cliffhanger(tmp_path, "db", "upgrade").stdout == "The database is up to date.\n"
+    assert cliffhanger(tmp_path, "db", "backup", "copy.db").stdout == "Copied to copy.db.\n"
+    (tmp_path / "cliffhanger.db").write_bytes(b"not a database, whatever its name says" * 100)
+    broken = cliffhanger(tmp_path, "run")
+    assert broken.returncode == 1
+    assert broken.stderr.startswith("cliffhanger: ")
+    assert "cliffhanger.db" in broken.stderr
+
+
+def test_a_second_bot_on_one_database_is_told_so(tmp_path: Path) -> None:
+    environment = os.environ | {"MODEL": "scripted"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "bot", "console"],
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as first:
+        assert first.stdin is not None and first.stdout is not None
+        first.stdin.write("/help\n")
+        first.stdin.flush()
+        assert first.stdout.readline() == "What I can do\n"  # it is open, so it has the lock
+        second = cliffhanger(tmp_path, "console")
+        assert second.returncode == 1
+        assert "Another cliffhanger is running on cliffhanger.db." in second.stderr
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(timeout=30) == 0
+        first.stdin.close()
+
+
+def test_doctor_says_ok_or_what_to_do(tmp_path: Path) -> None:
+    well = cliffhanger(tmp_path, "doctor")
+    assert [line[:2] for line in well.stdout.splitlines()] == ["ok"] * 7
+    assert well.returncode == 0
+    unwell = cliffhanger(tmp_path, "doctor", DISCORD_TOKEN="abc", MODEL=str(tmp_path / "gone"))
+    said = dict(line[4:].split(": ", 1) for line in unwell.stdout.splitlines() if ": " in line)
+    assert said["Discord token"].startswith("DISCORD_TOKEN does not look like a token")
+    assert "gone" in said["model"]
+    assert unwell.returncode == 1
+    assert list(tmp_path.iterdir()) == []
