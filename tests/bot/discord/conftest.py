@@ -55,11 +55,13 @@ class Gate:
 class House:
     """One process of the bot: everything but the command line."""
 
-    def __init__(self, fake: FakeDiscord, database: Path) -> None:
+    def __init__(
+        self, fake: FakeDiscord, database: Path, engine: ScriptedEngine | None = None
+    ) -> None:
         self.fake = fake
         self.database = f"sqlite:///{database}"
         self.gate = Gate()
-        self.engine = ScriptedEngine(step=self.gate.step)
+        self.engine = engine or ScriptedEngine(step=self.gate.step)
         self.service: StoryService
         self.store: StoryStore
         self.platform: DiscordPlatform
@@ -170,10 +172,10 @@ async def stage(fake: FakeDiscord, tmp_path: Path) -> AsyncIterator[Stage]:
     """Call `await stage.start(...)` for another house on the same database; one is running."""
     houses: list[House] = []
 
-    async def start(**how: Any) -> House:
+    async def start(engine: ScriptedEngine | None = None, **how: Any) -> House:
         for running in houses:
             await running.close()
-        houses[:] = [House(fake, tmp_path / "test.db")]
+        houses[:] = [House(fake, tmp_path / "test.db", engine)]
         stage.house = houses[0]
         return await houses[0].open(**how)
 

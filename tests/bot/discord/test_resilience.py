@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
+from discord.http import Route
+
+from bot.discord.cards import Card
+from bot.discord.story_messages import StoryMessages
 from bot.domain import Status
+from bot.live_message import EditLater, MessageGone
 from tests.bot.discord.conftest import Stage, finished, is_finished, labels
 
 
@@ -133,6 +139,42 @@ async def test_edits_keep_their_distance(stage: Stage) -> None:
     apart = [after - before for before, after in itertools.pairwise(times)]
     assert min(apart) >= 0.15  # the way to the fake may shorten a pause a little
     assert stage.fake.api.rate_limited == 0
+
+
+async def test_pages_that_are_too_many_are_taken_back(stage: Stage) -> None:
+    place = stage.house.platform.bot.get_partial_messageable(stage.channel.id)
+    messages = StoryMessages(place, [])
+    for page in range(3):
+        await messages.put(page, Card(f"page {page}"), True)
+    await messages.remove(2)
+    await messages.put(1, Card("the end"), True)
+    shown = [message.text for message in stage.fake.messages(stage.channel)]
+    assert shown == ["page 0", "the end"]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [
+        (404, 10008, MessageGone),
+        (403, 50001, MessageGone),
+        (400, 50035, MessageGone),
+        (400, 30046, EditLater),
+    ],
+)
+async def test_what_a_refusal_means(
+    stage: Stage, status: int, code: int, expected: type[Exception]
+) -> None:
+    place = stage.house.platform.bot.get_partial_messageable(stage.channel.id)
+    stage.fake.fail_next("POST", "/messages", status, {"code": code, "message": "no"})
+    with pytest.raises(expected):
+        await StoryMessages(place, []).put(0, Card("text"), True)
+
+
+async def test_a_broken_network_is_a_reason_to_wait(stage: Stage) -> None:
+    place = stage.house.platform.bot.get_partial_messageable(stage.channel.id)
+    Route.BASE = "http://127.0.0.1:9"
+    with pytest.raises(EditLater):
+        await StoryMessages(place, []).put(0, Card("text"), True)
 
 
 async def test_a_lost_gateway_loses_no_command(stage: Stage) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from fakes.discord import Interaction, Message
 
-from model.engine import GenerationRequest
 from model.scripted_engine import ScriptedEngine
 from tests.bot.discord.conftest import Stage, finished, is_finished, labels, story_id
 
@@ -168,35 +167,32 @@ async def test_everyone_and_markup_are_harmless(stage: Stage) -> None:
     # That no request lets anyone be mentioned is checked by the fake on every one of them.
 
 
-async def test_a_long_story_is_split_at_sentences(stage: Stage) -> None:
-    sentence = "The lamp went out again, and nobody on the whole island said so. "
-    await stage.start(length_long=4_000)
-
-    def text(request: GenerationRequest) -> str:
-        return " " + sentence * 130
-
-    stage.house.engine._text_for = text  # type: ignore[attr-defined]
-    assert isinstance(stage.house.engine, ScriptedEngine)
-    stage.house.engine._info = stage.house.engine.info.__class__(
-        **{**_fields(stage.house.engine), "context_length": 8_000}
-    )
-    answer = await stage.ask(length="long", prompt="Once")
-    await answer.message(is_finished, timeout=30)
-    pages = [m for m in answer.messages if not m.deleted]
-    texts = [page.embeds[0]["description"] for page in pages]
-    assert len(pages) == 3
-    assert all(page.endswith("said so.") for page in texts)
-    assert " ".join(texts) == "Once " + (sentence * 130).strip()
-    assert [bool(page.buttons) for page in pages] == [False, False, True]
-    assert [page.embeds[0]["footer"]["text"] for page in pages[:2]] == ["1/3", "2/3"]
+SENTENCE = "The lamp went out again, and nobody on the whole island said so. "
 
 
-def _fields(engine: ScriptedEngine) -> dict[str, object]:
-    return {name: getattr(engine.info, name) for name in engine.info.__slots__}
+@pytest.mark.parametrize(("token_life_s", "via"), [(600.0, "token"), (0.0, "channel")])
+async def test_a_long_story_is_split_at_sentences(
+    stage: Stage, token_life_s: float, via: str
+) -> None:
+    engine = ScriptedEngine(lambda request: f" {SENTENCE * 130}", context_length=8_000)
+    await stage.start(engine=engine, desk={"token_life_s": token_life_s}, length_long=4_000)
+    await stage.ask(length="long", prompt="Once")
+
+    def pages() -> list[Message]:
+        return stage.fake.messages(stage.channel)
+
+    await stage.fake.until(lambda: any(map(is_finished, pages())), "the last page", 30)
+    texts = [page.embeds[0]["description"] for page in pages()]
+    assert len(texts) == 3
+    assert all(text.endswith("said so.") for text in texts)
+    assert " ".join(texts) == "Once " + (SENTENCE * 130).strip()
+    assert [bool(page.buttons) for page in pages()] == [False, False, True]
+    assert [page.embeds[0]["footer"]["text"] for page in pages()[:2]] == ["1/3", "2/3"]
+    assert {page.versions[-1].via for page in pages()} == {via}
 
 
 async def test_a_failed_story_says_so_and_offers_another(stage: Stage) -> None:
-    stage.house.engine._fail_on = lambda request: True
+    await stage.start(engine=ScriptedEngine(fail_on=lambda request: True))
     answer = await stage.ask()
     message = await answer.message("could not be written")
     assert labels(message) == ["🎲 Another version"]
