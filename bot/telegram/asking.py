@@ -27,6 +27,7 @@ from telegram.error import BadRequest
 from telegram.ext import ExtBot
 
 from bot.domain import Caller
+from bot.moderation import sanitize
 from bot.telegram.rate_limiter import Urgency
 from bot.telegram.view import Page
 
@@ -131,9 +132,9 @@ def _caller(user: User, chat: Chat) -> Caller:
     return Caller(
         platform=PLATFORM,
         member_id=str(user.id),
-        member_name=user.full_name,
+        member_name=sanitize(user.full_name) or str(user.id),
         community_id=str(chat.id),
-        community_name=chat.title or "",
+        community_name=sanitize(chat.title or ""),
         is_private=chat.type == ChatType.PRIVATE,
         locale=user.language_code or "en",
     )

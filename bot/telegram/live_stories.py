@@ -40,6 +40,10 @@ class Pace:
     group_s: float = 3.5
     """Partials share a group's 20 messages a minute with everything else said there."""
 
+    def of(self, place: Place) -> float:
+        """The pause for this chat."""
+        return self.private_s if place.is_private else self.group_s
+
 
 class _Messages:
     """The messages that show one story: what `LiveMessage` edits."""
@@ -188,7 +192,7 @@ class LiveStories:
             lambda update: story_pages(update, self._service.genres, locale),
             messages.put,
             messages.remove,
-            interval_s=self._pace.private_s if place.is_private else self._pace.group_s,
+            interval_s=self._pace.of(place),
             shown=shown,
             sleep=self._sleep,
         )
@@ -241,5 +245,7 @@ class LiveStories:
                 self._refreshing[key] = False
                 story = await read()
                 await edit_keyboard(self._bot, place, message_id, story_keyboard(story, locale))
+                if self._refreshing[key]:
+                    await self._sleep(self._pace.of(place))
         finally:
             del self._refreshing[key]

@@ -31,6 +31,8 @@ _CURSOR = " ▍"
 EXAMPLE = '/story horror "The Keeper" A lonely lighthouse'
 # "@name" would call a member. A word joiner (U+2060, no width) after the @ keeps it a mere word.
 _MENTION = re.compile(r"@(?=\w)")
+_DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Overrides of writing direction, which reach past the text that holds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,9 @@ class Page:
 
 
 def escape(text: str) -> str:
-    """Text from anyone, harmless inside HTML: no tag, no mention."""
-    return html.escape(_MENTION.sub("@\u2060", text), quote=False)
+    """Text from anyone, harmless inside HTML: no tag, no mention, no turned direction."""
+    text = _DIRECTIONS.sub("", _MENTION.sub("@\u2060", text))
+    return html.escape(text, quote=False)
 
 
 def story_pages(update: StoryUpdate, genres: GenreTable, locale: str) -> list[Page]:

@@ -89,6 +89,7 @@ class FakeTelegram:
         self._faults = Faults()
         self._spec = load_spec()
         self._presses: dict[str, _Press] = {}
+        self._requested = asyncio.Event()
         self._users = 0
         self._groups = 0
         self._runner: web.AppRunner | None = None
@@ -148,6 +149,13 @@ class FakeTelegram:
     def calls(self, method: str) -> list[Request]:
         """All calls of `method`, oldest first."""
         return [request for request in self.requests if request.method == method]
+
+    async def wait_until(self, true: Callable[[], object], timeout: float = 15.0) -> None:
+        """Wait for something that comes true as the bot makes its requests."""
+        async with asyncio.timeout(timeout):
+            while not true():
+                await self._requested.wait()
+                self._requested.clear()
 
     # --- members ---------------------------------------------------------------------------
 
@@ -334,6 +342,10 @@ class FakeTelegram:
         """Cut the connection on the next calls of `method`; with `done`, after carrying it out."""
         self._faults.plan(Fault(method, "lose_answer" if done else "drop", times=times))
 
+    def mend(self) -> None:
+        """Forget the faults still planned."""
+        self._faults = Faults()
+
     @property
     def faults_left(self) -> int:
         """Planned faults that have not all happened."""
@@ -350,11 +362,13 @@ class FakeTelegram:
         params, files = await _decode(http)
         request = Request(method, params, files, self._clock())
         self.requests.append(request)
+        self._requested.set()
         try:
             response = await self._answer(http, request)
         except ApiError as error:
             response = _failed(error)
         request.code = response.status
+        self._requested.set()
         return response
 
     async def _answer(self, http: web.Request, request: Request) -> web.Response:
