@@ -11,7 +11,6 @@ The parts (markup, flood control, methods, updates, faults) are in `fakes.telegr
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from typing import Any, Self
 from aiohttp import web
 from fakes.telegram_api.faults import Fault, Faults
 from fakes.telegram_api.floods import Clock, FastClock, Flood, FloodGate, RateLimits
+from fakes.telegram_api.http import cut, decode, failed
 from fakes.telegram_api.markup import find_entities
 from fakes.telegram_api.methods import COUNTED, ApiError, CallbackQuery, Methods
 from fakes.telegram_api.spec import load_spec
@@ -36,17 +36,6 @@ __all__ = [
     "RateLimits",
 ]
 
-# Form fields that are text even when they look like a number or JSON.
-_TEXT_FIELDS = {
-    "action",
-    "callback_query_id",
-    "caption",
-    "language_code",
-    "parse_mode",
-    "secret_token",
-    "text",
-    "url",
-}
 _GROUP_ID = -4_000_001
 _SUPERGROUP_ID = -1_002_000_000_001
 
@@ -358,15 +347,15 @@ class FakeTelegram:
         if token != self.token:
             well_formed = ":" in token and token.split(":")[0].isdigit()
             error = ApiError(401, "Unauthorized") if well_formed else ApiError(404, "Not Found")
-            return _failed(error)
-        params, files = await _decode(http)
+            return failed(error)
+        params, files = await decode(http)
         request = Request(method, params, files, self._clock())
         self.requests.append(request)
         self._requested.set()
         try:
             response = await self._answer(http, request)
         except ApiError as error:
-            response = _failed(error)
+            response = failed(error)
         request.code = response.status
         self._requested.set()
         return response
@@ -377,14 +366,14 @@ class FakeTelegram:
             await self._befall(http, fault)
         result = await self._run(request)
         if any(fault.kind == "lose_answer" for fault in faults):
-            _cut(http)
+            cut(http)
         return web.json_response({"ok": True, "result": result})
 
     async def _befall(self, http: web.Request, fault: Fault) -> None:
         if fault.kind == "delay":
             await asyncio.sleep(fault.delay_s)
         elif fault.kind == "drop":
-            _cut(http)
+            cut(http)
             raise ApiError(500, "connection dropped")
         elif fault.kind == "error":
             raise ApiError(fault.error_code, fault.description, **fault.parameters)
@@ -428,43 +417,3 @@ class FakeTelegram:
             "has_custom_certificate": False,
             "pending_update_count": len(self.updates),
         }
-
-
-def _failed(error: ApiError) -> web.Response:
-    body: dict[str, Any] = {
-        "ok": False,
-        "error_code": error.code,
-        "description": error.description,
-    }
-    if error.parameters:
-        body["parameters"] = error.parameters
-    return web.json_response(body, status=error.code)
-
-
-def _cut(http: web.Request) -> None:
-    if http.transport:
-        http.transport.abort()
-
-
-async def _decode(http: web.Request) -> tuple[dict[str, Any], dict[str, FakeDocument]]:
-    """Values and uploads of a request, from its query, form, JSON or multipart body."""
-    params: dict[str, Any] = {name: _value(name, raw) for name, raw in http.query.items()}
-    files: dict[str, FakeDocument] = {}
-    if http.content_type == "application/json":
-        return params | await http.json(), files
-    for name, part in (await http.post()).items():
-        if isinstance(part, web.FileField):
-            files[name] = FakeDocument(part.filename, part.file.read())
-        else:
-            params[name] = _value(name, str(part))
-    return params, files
-
-
-def _value(name: str, raw: str) -> Any:
-    """A form value; numbers, booleans, arrays and objects are JSON, the rest is text."""
-    if name in _TEXT_FIELDS:
-        return raw
-    try:
-        return json.loads(raw)
-    except ValueError:
-        return raw

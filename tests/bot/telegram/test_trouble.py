@@ -143,6 +143,28 @@ async def test_a_long_story_is_split_with_its_buttons_on_the_last_message(street
         assert last.text == pages[-1].text
 
 
+async def test_a_page_that_the_end_does_not_need_is_taken_back(street: Street) -> None:
+    """The words after the last whole sentence are dropped, and with them a message."""
+    fake = street.telegram
+    ann = fake.add_user("Ann")
+    chat = fake.private_chat(ann)
+    words = " The sea spoke in turns, until dawn." * 110 + " and" * 90
+
+    def cut_off(request: GenerationRequest) -> str:
+        return words
+
+    street.pen.hold()
+    engine = ScriptedEngine(cut_off, step=street.pen.step, context_length=10_000)
+    async with street.house(engine, length_long=855):
+        await fake.say(ann, chat, "/story horror Once length:long")
+        street.pen.write(850)
+        first = await chat.wait_for(lambda m: m.text.endswith("until dawn."))
+        await chat.wait_for(lambda m: m.text.endswith("and ▍"), after=first)
+        street.pen.let_go()
+        assert await chat.wait_for(lambda m: m.has_button("👍")) is first
+        await fake.wait_until(lambda: chat.bot_messages == [first])
+
+
 async def test_a_story_that_fails_says_so_and_offers_another(street: Street) -> None:
     fake = street.telegram
     ann = fake.add_user("Ann")
