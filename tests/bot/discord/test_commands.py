@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fakes.discord import FakeDiscord
+from fakes.discord_house import House, Stage, finished, is_finished, labels
 from fakes.discord_state import PUBLIC_THREAD
 from fakes.openapi import discord_spec
 
@@ -15,7 +16,6 @@ from bot.discord.client import DiscordPlatform
 from bot.errors import PlatformError, SettingsError
 from bot.settings import Settings
 from bot.wording import COMMANDS
-from tests.bot.discord.conftest import House, Stage, finished, is_finished, labels
 
 WALK: dict[str, tuple[dict[str, Any], str, bool]] = {
     "story": ({"genre": "drama"}, "Drama", False),
@@ -178,16 +178,16 @@ async def test_no_privileged_intent_is_asked_for(stage: Stage) -> None:
     assert identify["intents"] == 1  # guilds
 
 
-async def test_a_wrong_token_is_said_clearly(fake: FakeDiscord, tmp_path: Path) -> None:
+async def test_a_wrong_token_is_said_clearly(fake: FakeDiscord, migrated: Path) -> None:
     fake.api.token = "another"
-    house = House(fake, tmp_path / "test.db")
+    house = House(fake, migrated)
     with pytest.raises(PlatformError, match="Discord refused DISCORD_TOKEN"):
         await house.open()
     await house.close()
 
 
-async def test_no_discord_there_is_said_clearly(fake: FakeDiscord, tmp_path: Path) -> None:
-    house = House(fake, tmp_path / "test.db")
+async def test_no_discord_there_is_said_clearly(fake: FakeDiscord, migrated: Path) -> None:
+    house = House(fake, migrated)
     fake.api_url = "http://127.0.0.1:9/api/v10"
     with pytest.raises(PlatformError, match=r"cannot be reached at http://127\.0\.0\.1:9"):
         await house.open()

@@ -6,12 +6,12 @@ import itertools
 
 import pytest
 from discord.http import Route
+from fakes.discord_house import Stage, finished, is_finished, labels
 
 from bot.discord.cards import Card
 from bot.discord.story_messages import StoryMessages
 from bot.domain import Status
 from bot.live_message import EditLater, MessageGone
-from tests.bot.discord.conftest import Stage, finished, is_finished, labels
 
 
 async def _stored(stage: Stage) -> Status:

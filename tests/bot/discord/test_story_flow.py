@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from fakes.discord import Interaction, Message
+from fakes.discord_house import Stage, finished, is_finished, labels, story_id
 
 from model.scripted_engine import ScriptedEngine
-from tests.bot.discord.conftest import Stage, finished, is_finished, labels, story_id
 
 
 async def test_from_the_command_to_the_top(stage: Stage) -> None:
