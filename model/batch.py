@@ -84,6 +84,7 @@ class StoryBatch:
         """Let a story join at the next step."""
         self._newcomers.append(sequence)
 
+    @torch.inference_mode()  # as in step: the cache's tensors are of that mode
     def remove(self, sequence: Sequence) -> None:
         """Let a story leave now, wherever it is; one that has left already is no error."""
         if sequence in self._newcomers:

@@ -143,5 +143,8 @@ def _invert(chances: Tensor, uniform: Tensor) -> Tensor:
     # A float32 sum of 50,000 terms drifts by 1e-4; Apple's GPUs have nothing finer.
     exact = torch.float32 if chances.device.type == "mps" else torch.float64
     running = chances.cumsum(-1, dtype=exact)
-    target = uniform[:, None].to(running) * running[:, -1:]
-    return torch.searchsorted(running, target, right=True).clamp(max=chances.shape[-1] - 1)[:, 0]
+    total = running[:, -1:]
+    # Never the total itself, which would pass over every token; rounding can reach it.
+    below = torch.nextafter(total, torch.zeros_like(total))
+    target = torch.minimum(uniform[:, None].to(running) * total, below)
+    return torch.searchsorted(running, target, right=True)[:, 0]

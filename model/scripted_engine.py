@@ -134,7 +134,9 @@ class ScriptedEngine:
         sampling = request.sampling
         longest = min(sampling.max_length or self._info.context_length, self._info.context_length)
         room = longest - len(_TOKEN.findall(request.prompt))
-        return min(sampling.max_new_tokens, max(1, room))
+        if room < 1:
+            raise GenerationFailed(f"the prompt alone has more than {longest} tokens")
+        return min(sampling.max_new_tokens, room)
 
     def _story(self, request: GenerationRequest) -> str:
         """A story of eight sentences, told by the request's genre, opening and seed."""

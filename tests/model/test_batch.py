@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import torch
+
+from model.batch import Sequence, StoryBatch, check_attention
+from model.checkpoint import LoadedModel
+from model.engine import ModelUnusable, SamplingParams
+
+PROMPTS = [
+    "A lonely lighthouse keeper counts the steps each night",
+    "x",
+    "The robot had been told to look after the house until",
+    "Nobody in the village will say",
+]
+
+
+def reference(loaded: LoadedModel, prompt: list[int], params: SamplingParams) -> list[int]:
+    """Transformers' own greedy continuation, up to the first control token."""
+    output: Any = loaded.model.generate(  # type: ignore[operator]
+        torch.tensor([prompt]),
+        attention_mask=torch.ones(1, len(prompt), dtype=torch.int64),
+        do_sample=False,
+        max_new_tokens=params.max_new_tokens,
+        repetition_penalty=params.repetition_penalty,
+        eos_token_id=sorted(loaded.format.control_ids),
+        pad_token_id=0,
+    )
+    tokens: list[int] = output[0, len(prompt) :].tolist()
+    return tokens[:-1] if tokens[-1] in loaded.format.control_ids else tokens
+
+
+def greedy(loaded: LoadedModel, number: int, dice: random.Random, longest: int) -> Sequence:
+    prompt = loaded.format.encode("horror", PROMPTS[number % 4])
+    params = SamplingParams(
+        do_sample=False,
+        max_new_tokens=dice.randint(1, longest),
+        repetition_penalty=dice.choice([1.0, 1.2]),
+    )
+    return Sequence(prompt, params, params.max_new_tokens)
+
+
+def run_with_joins_and_leaves(
+    loaded: LoadedModel, n: int, seed: int, longest: int = 40
+) -> list[Sequence]:
+    """Let `n` greedy stories join at random steps, with sampled ones beside that come and go."""
+    dice = random.Random(seed)
+    batch = StoryBatch(loaded.model, loaded.format.control_ids)
+    stories = [greedy(loaded, number, dice, longest) for number in range(n)]
+    to_join, others = list(stories), []
+    while to_join or len(batch):
+        if to_join and dice.random() < 0.5:
+            batch.add(to_join.pop())
+        if to_join and dice.random() < 0.3:
+            others.append(Sequence(stories[0].prompt, SamplingParams(seed=dice.randrange(99)), 60))
+            batch.add(others[-1])
+        if others and dice.random() < 0.2:
+            batch.remove(others.pop(dice.randrange(len(others))))
+        batch.step()
+        if not to_join:
+            while others:
+                batch.remove(others.pop())
+    return stories
+
+
+@pytest.mark.parametrize("model", ["gpt2", "llama"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_greedy_is_transformers_generate_whatever_else_is_in_the_batch(
+    request: pytest.FixtureRequest, model: str, seed: int
+) -> None:
+    loaded: LoadedModel = request.getfixturevalue(model)
+    stories = run_with_joins_and_leaves(loaded, 12, seed)
+    expected = [reference(loaded, s.prompt, s.sampling) for s in stories]
+    assert [s.written for s in stories] == expected
+    assert [s.finish for s in stories] == [
+        "length" if len(s.written) == s.n_most else "stop" for s in stories
+    ]
+    assert sum(map(len, expected)) > 60  # the models do not just stop
+
+
+@pytest.mark.model
+@pytest.mark.timeout(300)
+def test_and_so_it_is_for_the_real_default_model(default_model: LoadedModel) -> None:
+    stories = run_with_joins_and_leaves(default_model, 4, seed=5, longest=16)
+    for story in stories:
+        assert story.written == reference(default_model, story.prompt, story.sampling)
+
+
+@pytest.mark.parametrize("model", ["gpt2", "llama"])
+def test_a_sampled_story_is_the_same_alone_and_in_company(
+    request: pytest.FixtureRequest, model: str
+) -> None:
+    loaded: LoadedModel = request.getfixturevalue(model)
+    params = [SamplingParams(seed=n, max_new_tokens=30, top_k=0, top_p=0.9) for n in range(8)]
+    prompts = [loaded.format.encode("drama", PROMPTS[n % 4]) for n in range(8)]
+
+    def write(index: list[int]) -> list[list[int]]:
+        batch = StoryBatch(loaded.model, loaded.format.control_ids)
+        stories = [Sequence(prompts[n], params[n], 30) for n in index]
+        for story in stories:
+            batch.add(story)
+        while len(batch):
+            batch.step()
+        return [story.written for story in stories]
+
+    together = write(list(range(8)))
+    assert together == [write([n])[0] for n in range(8)]
+    assert len({tuple(tokens) for tokens in together}) == 8
+
+
+def test_a_long_prompt_is_read_in_pieces_while_others_write(gpt2: LoadedModel) -> None:
+    import model.batch
+
+    short = Sequence(gpt2.format.encode("horror", "x"), SamplingParams(do_sample=False), 20)
+    text = "The piano teacher has only one pupil left " * 2
+    long = Sequence(
+        gpt2.format.encode("horror", text), SamplingParams(do_sample=False, max_new_tokens=5), 5
+    )
+    assert len(long.prompt) > 30
+    batch = StoryBatch(gpt2.model, frozenset())
+    batch.add(short)
+    batch.step()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model.batch, "_READ_TOKENS", 10)
+        batch.add(long)
+        read = []
+        while not long.written:
+            before = len(short.written)
+            batch.step()
+            assert len(short.written) == before + 1
+            read.append(long.n_read)
+    assert read[:3] == [10, 20, 30]
+    while len(batch):
+        batch.step()
+    alone = Sequence(long.prompt, long.sampling, 5)
+    batch.add(alone)
+    while len(batch):
+        batch.step()
+    assert alone.written == long.written
+
+
+class Breaking(torch.nn.Module):
+    """A model that raises when told to."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.inner, self.config = model, model.config
+        self.device, self.dtype = model.device, model.dtype
+        self.fail_on = lambda input_ids: False
+
+    def forward(self, input_ids: torch.Tensor, **kwargs: Any) -> Any:
+        if self.fail_on(input_ids):
+            raise RuntimeError("broken")
+        return self.inner(input_ids=input_ids, **kwargs)
+
+
+def test_an_error_in_reading_fails_that_story_alone(gpt2: LoadedModel) -> None:
+    broken = Breaking(gpt2.model)
+    batch = StoryBatch(broken, frozenset())  # type: ignore[arg-type]
+    good, bad, later = (Sequence([5, 6, n], SamplingParams(do_sample=False), 4) for n in (7, 8, 9))
+    broken.fail_on = lambda ids: ids.tolist() == [[5, 6, 8]]
+    for story in (good, bad, later):
+        batch.add(story)
+    while len(batch):
+        batch.step()
+    assert str(bad.error) == "broken"
+    assert (good.error, later.error) == (None, None)
+    assert (len(good.written), len(later.written), bad.written) == (4, 4, [])
+
+
+def test_an_error_in_writing_fails_those_stories_and_the_next_goes_on(gpt2: LoadedModel) -> None:
+    broken = Breaking(gpt2.model)
+    batch = StoryBatch(broken, frozenset())  # type: ignore[arg-type]
+    first, second = (Sequence([5, 6], SamplingParams(do_sample=False), 4) for _ in range(2))
+    batch.add(first)
+    batch.step()
+    broken.fail_on = lambda ids: ids.shape[1] == 1
+    assert batch.step() == [first]
+    assert str(first.error) == "broken"
+    broken.fail_on = lambda ids: False
+    batch.add(second)
+    while len(batch):
+        batch.step()
+    assert len(second.written) == 4
+
+
+def test_an_idle_batch_holds_no_memory(gpt2: LoadedModel) -> None:
+    batch = StoryBatch(gpt2.model, frozenset())
+    story = Sequence([5, 6], SamplingParams(), 50)
+    batch.add(story)
+    batch.step()
+    assert batch._cache._slot_layers[0].states
+    batch.remove(story)
+    batch.remove(story)
+    assert not batch._cache._slot_layers[0].states
+
+
+def test_models_whose_attention_is_not_standard_are_refused() -> None:
+    from transformers import (
+        AutoModelForCausalLM,
+        BertConfig,
+        BertLMHeadModel,
+        BloomConfig,
+        MambaConfig,
+    )
+
+    mamba = MambaConfig(vocab_size=60, hidden_size=16, num_hidden_layers=2, state_size=4)
+    bloom = BloomConfig(vocab_size=60, hidden_size=16, n_layer=2, n_head=2, initializer_range=0.5)
+    bert = BertConfig(
+        vocab_size=60, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=32, initializer_range=0.5,
+    )  # fmt: skip
+    for model in (
+        AutoModelForCausalLM.from_config(mamba),
+        AutoModelForCausalLM.from_config(bloom),
+        BertLMHeadModel(bert),
+    ):
+        with pytest.raises(ModelUnusable):
+            check_attention(model.eval())
+
+
+@pytest.mark.parametrize("kind", ["GPTNeoX", "OPT", "Qwen2", "Mistral", "Gemma2", "Phi", "GPTJ"])
+def test_other_architectures_run(kind: str) -> None:
+    import transformers
+
+    shape: dict[str, Any] = {
+        "vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "intermediate_size": 48, "max_position_embeddings": 64, "initializer_range": 0.3,
+    }  # fmt: skip
+    if kind in ("Qwen2", "Mistral", "Gemma2"):
+        shape |= {"num_key_value_heads": 1, "head_dim": 16}
+    if kind == "OPT":
+        shape |= {"ffn_dim": 48, "word_embed_proj_dim": 32}
+    if kind == "GPTJ":
+        shape |= {"rotary_dim": 8}
+    config = getattr(transformers, f"{kind}Config")(**shape)
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    check_attention(model)
