@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -27,11 +28,12 @@ from telegram.ext import (
 )
 
 from bot import wording
+from bot.errors import PlatformError
 from bot.service import StoryService
 from bot.telegram.asking import Ask, Press
 from bot.telegram.error_handler import on_error
 from bot.telegram.live_stories import LiveStories, Pace
-from bot.telegram.polling import Polling, until_reached
+from bot.telegram.polling import REFUSED, Polling, until_reached
 from bot.telegram.press_handlers import PressHandlers
 from bot.telegram.rate_limiter import Clock, FloodLimits, Sleep, TelegramRateLimiter
 from bot.telegram.story_handlers import StoryHandlers
@@ -45,6 +47,9 @@ CONCURRENT_UPDATES = 512
 STOP_TIMEOUT_S = 10.0
 """For handlers under way when the bot stops."""
 COMMANDS_NOTE = "telegram-commands"
+
+_TOKEN = re.compile(r"[0-9]+:[\w-]+", re.ASCII)
+"""Anything else cannot stand in a URL as a token does."""
 
 # PTB's types have six parameters that say nothing here.
 App = Application[Any, Any, Any, Any, Any, Any]
@@ -84,6 +89,8 @@ class TelegramPlatform:
 
         Raises PlatformError for a wrong token, or if another process polls with the same one.
         """
+        if not _TOKEN.fullmatch(self._token):
+            raise PlatformError(REFUSED)
         _prepare_libraries()
         app = self._build()
         live = LiveStories(app.bot, self._service, pace=self._pace, sleep=self._sleep)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,8 @@ from bot.domain import Caller
 from bot.moderation import sanitize
 from bot.telegram.rate_limiter import Urgency
 from bot.telegram.view import Page
+
+log = logging.getLogger(__name__)
 
 PLATFORM = "telegram"
 TelegramBot = ExtBot[Urgency]
@@ -215,9 +218,16 @@ class Press:
         )
 
     async def answer(self, text: str = "", *, alert: bool = False) -> None:
-        """Tell the one who pressed, and end the waiting sign on the button."""
+        """Tell the one who pressed, and end the waiting sign on the button.
+
+        Telegram hears answers for some seconds only; what a later one asked for is done all the
+        same, as after a pause of ours.
+        """
         self.answered = True
-        await self.query.answer(_shorten(text) or None, show_alert=alert)
+        try:
+            await self.query.answer(_shorten(text) or None, show_alert=alert)
+        except BadRequest as error:
+            log.info("an answer came too late: %s", error)
 
 
 def _shorten(text: str) -> str:

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
+CLOSE_TIMEOUT_S = 5.0
+"""For last edits under way when the bot stops."""
+
 # What Telegram says when a message of ours is not there any more.
 _LOST = ("message to edit not found", "message can't be edited", "message_id_invalid")
 
@@ -59,6 +62,8 @@ class _Messages:
         """First page to last; None where a member deleted ours."""
         self._refused = False
         """The last request is to be made again."""
+        self.ending = False
+        """The story is closed; only its last edit is still to come."""
 
     async def put(self, index: int, page: Page, final: bool) -> None:
         """Show `page` as the message at `index`. Raises EditLater, MessageGone."""
@@ -108,6 +113,7 @@ class _Messages:
         while True:
             self._refused = False
             async for update in self._service.watch(self.story_id):
+                self.ending = update.is_final
                 if update.is_final or None not in self._ids:
                     yield update
                 if update.is_final:
@@ -157,8 +163,8 @@ class LiveStories:
         self._service = service
         self._pace = pace
         self._sleep = sleep
-        self._tasks: dict[asyncio.Task[bool], int] = {}
-        """And which story each shows."""
+        self._tasks: dict[asyncio.Task[bool], _Messages] = {}
+        """And what each keeps up to date."""
         self._refreshing: dict[tuple[int, int], bool] = {}
         """Messages whose votes are being shown anew; True: and have changed since."""
 
@@ -197,7 +203,7 @@ class LiveStories:
             sleep=self._sleep,
         )
         task = asyncio.create_task(self._run(live, messages, bool(shown)))
-        self._tasks[task] = messages.story_id
+        self._tasks[task] = messages
         task.add_done_callback(self._forget)
 
     async def _run(self, live: LiveMessage[Page], messages: _Messages, just_sent: bool) -> bool:
@@ -207,19 +213,23 @@ class LiveStories:
         return await live.follow(messages.updates())
 
     def _forget(self, task: asyncio.Task[bool]) -> None:
-        story_id = self._tasks.pop(task)
+        messages = self._tasks.pop(task)
         if not task.cancelled() and (error := task.exception()):
-            log.error("story %d is not shown any more", story_id, exc_info=error)
+            log.error("story %d is not shown any more", messages.story_id, exc_info=error)
 
     async def close(self) -> None:
-        """Stop showing. What is still being written is resumed at the next start."""
+        """Stop showing. What is still being written is resumed at the next start; what has
+        ended is not, so its last edit gets some time to arrive."""
+        ending = [task for task, messages in self._tasks.items() if messages.ending]
+        if ending:
+            await asyncio.wait(ending, timeout=CLOSE_TIMEOUT_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def redraw(self, story_id: int, place: Place, message_id: int, locale: str) -> None:
         """Bring up to date a message that was left behind, as by a crash after the story's end."""
-        if story_id not in self._tasks.values():
+        if all(messages.story_id != story_id for messages in self._tasks.values()):
             messages = _Messages(self._bot, self._service, story_id, place, [message_id])
             self._follow(messages, place, locale, [])
 

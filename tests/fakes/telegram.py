@@ -244,22 +244,18 @@ class FakeTelegram:
         query = CallbackQuery(f"77{len(self._presses) + 1:017d}", user, message, data)
         press = self._presses[query.id] = _Press(query)
         self.methods.queries[query.id] = query
-        self.updates.push(
-            "callback_query",
-            {
-                "id": query.id,
-                "from": user.to_json(),
-                "message": message.to_json(),
-                "chat_instance": str(message.chat.id),
-                "data": data,
-            },
-        )
+        self.updates.push("callback_query", _query_json(query))
         try:
             async with asyncio.timeout(timeout):
                 await press.answered.wait()
         except TimeoutError:
             raise AssertionError(f"press of {data!r} was not answered in {timeout} s") from None
         return query
+
+    def press_long_ago(self, user: FakeUser, message: FakeMessage, wanted: str) -> None:
+        """A press that the bot hears of so late that Telegram takes no answer any more."""
+        data = message.button(wanted).data or ""
+        self.updates.push("callback_query", _query_json(CallbackQuery("1", user, message, data)))
 
     def delete_message(self, message: FakeMessage) -> None:
         """A member or administrator deletes a message; bots are not told."""
@@ -417,3 +413,14 @@ class FakeTelegram:
             "has_custom_certificate": False,
             "pending_update_count": len(self.updates),
         }
+
+
+def _query_json(query: CallbackQuery) -> dict[str, Any]:
+    """A Bot API `CallbackQuery`."""
+    return {
+        "id": query.id,
+        "from": query.user.to_json(),
+        "message": query.message.to_json(),
+        "chat_instance": str(query.message.chat.id),
+        "data": query.data,
+    }

@@ -21,6 +21,14 @@ async def test_a_wrong_token_is_the_operators_to_mend(street: Street, house: Hou
     assert caught.value.__cause__ is None and caught.value.__suppress_context__
 
 
+@pytest.mark.parametrize("token", ["not a token", "123", "7000001:AA\nBB", "../../etc:x"])
+async def test_what_is_no_token_is_not_even_tried(street: Street, house: House, token: str) -> None:
+    asked = len(street.telegram.requests)
+    with pytest.raises(PlatformError, match="TELEGRAM_TOKEN"):
+        await street.platform(house.service, token).run()
+    assert all(r.method == "getUpdates" for r in street.telegram.requests[asked:])
+
+
 async def test_a_token_revoked_while_polling_ends_the_platform(street: Street) -> None:
     fake = street.telegram
     with pytest.raises(PlatformError, match="TELEGRAM_TOKEN"):
@@ -136,3 +144,20 @@ async def test_a_stop_lets_answers_under_way_arrive(street: Street) -> None:
         await fake.say(ann, chat, "/queue")
         await fake.wait_until(lambda: fake.calls("sendMessage"))
     assert [m.text.split(",")[0] for m in chat.bot_messages] == ["Nobody is waiting"]
+
+
+async def test_a_stop_lets_the_last_edit_of_a_finished_story_arrive(street: Street) -> None:
+    fake = street.telegram
+    ann = fake.add_user("Ann")
+    chat = fake.private_chat(ann)
+    street.pen.hold()
+    async with street.house():
+        await fake.say(ann, chat, "/story horror The door")
+        await chat.wait_for(lambda m: m.has_button("Cancel"))
+        fake.delay_next("editMessageText", 0.3, times=20)
+        street.pen.let_go()
+        await fake.wait_until(
+            lambda: any("👍" in str(c.params) for c in fake.calls("editMessageText"))
+        )
+        assert not chat.bot_messages[0].has_button("👍")
+    assert chat.bot_messages[0].has_button("👍")

@@ -180,3 +180,14 @@ async def test_many_votes_at_once_are_all_counted_and_shown_by_few_edits(
     assert all(answer.text.startswith("👍 for story #1.") for answer in answers)
     await group.wait_for(lambda m: m.has_button("👍 30"))
     assert len(fake.calls("editMessageReplyMarkup")) < 15
+
+
+async def test_a_press_from_before_a_long_pause_counts(street: Street) -> None:
+    fake = street.telegram
+    ann, bob, group = fake.add_user("Ann"), fake.add_user("Bob"), fake.add_group("Readers")
+    async with street.house():
+        await fake.say(ann, group, "/story sci_fi")
+        message = await group.wait_for(finished)
+    fake.press_long_ago(bob, message, "👍")
+    async with street.house():
+        await group.wait_for(lambda m: m.has_button("👍 1"))
