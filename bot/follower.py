@@ -30,6 +30,8 @@ MAX_ATTEMPTS = 3
 MAX_CONTEXT_CHARS = 8_000
 """Earlier parts handed to the model for a continuation; about 2,000 tokens of English."""
 
+_pause = asyncio.sleep
+
 Result = TypeVar("Result")
 
 
@@ -200,7 +202,7 @@ class Follower:
     async def _stubbornly(call: Callable[[], Awaitable[Result]]) -> Result:
         """The story is written: a busy store is asked until it takes it."""
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(StoreBusy), wait=wait_exponential(max=30)
+            retry=retry_if_exception_type(StoreBusy), wait=wait_exponential(max=30), sleep=_pause
         ):
             with attempt:
                 return await call()
