@@ -24,7 +24,6 @@ import httpx
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much it is in all."""
 
-_CHUNK = 1 << 20  # bytes
 _ATTEMPTS = 5  # in a row without a single new byte
 
 
@@ -120,7 +119,7 @@ def _download_rest(
             raise FetchError(f"{urlsplit(url).hostname} answered {response.status_code}")
         resumed = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         with part.open("ab" if resumed else "wb") as file:
-            for chunk in response.iter_bytes(_CHUNK):
+            for chunk in response.iter_raw():
                 file.write(chunk)
                 progress("downloading", file.tell(), n_bytes)
                 if file.tell() > n_bytes:
