@@ -8,13 +8,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 from bot.errors import BlockedWords, NothingToRead, PromptTooLong, TitleTooLong
 
-MAX_COMBINING = 2
-"""Marks kept on one letter. Vietnamese stacks two; "zalgo" stacks dozens."""
+MAX_COMBINING = 4
+"""Marks kept on one letter. Hindi and Hebrew words stack three or four; "zalgo" stacks dozens."""
 
-_KEPT_JOINERS = {"\u200c", "\u200d"}  # Persian, Indic scripts and emoji are spelled with them
+_JOINERS = "\u200c\u200d"  # Persian, Indic scripts and emoji are spelled with them
+_BLANK_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"  # called letters or symbols, but show nothing
+_TO_BLANKS = str.maketrans(dict.fromkeys(_BLANK_LETTERS, " "))
+_EMOJI = range(0x1F000, 0x1FB00)  # newer ones than Python's tables know are here, "unassigned"
 MASK = "•"
 
 
@@ -23,25 +27,33 @@ def sanitize(text: str) -> str:
 
     Stacked combining marks are cut to `MAX_COMBINING`; runs of white space become one space.
     """
+    visible = (
+        " " if char.isspace() else char
+        for char in text.translate(_TO_BLANKS)
+        if char.isspace() or char in _JOINERS or _is_visible(char)
+    )
+    composed = unicodedata.normalize("NFC", "".join(visible))
+    # Once more, as the letters around a mark that went may now compose.
+    thinned = unicodedata.normalize("NFC", _without_piled_marks(composed))
+    return " ".join(thinned.split())
+
+
+def _is_visible(char: str) -> bool:
+    return unicodedata.category(char)[0] != "C" or ord(char) in _EMOJI
+
+
+def _without_piled_marks(text: str) -> str:
     kept: list[str] = []
     marks = 0
-    for char in unicodedata.normalize("NFC", text):
-        category = unicodedata.category(char)
-        if char.isspace() or char == "\u2028" or char == "\u2029":
-            kept.append(" ")
-        elif category in ("Mn", "Me"):
+    for char in text:
+        if unicodedata.category(char) in ("Mn", "Me"):
             marks += 1
-            if marks <= MAX_COMBINING:
-                kept.append(char)
-            continue
-        elif category in ("Cc", "Cs", "Co", "Cn") or (
-            category == "Cf" and char not in _KEPT_JOINERS
-        ):
-            continue
-        else:
-            kept.append(char)
-        marks = 0
-    return " ".join("".join(kept).split())
+            if marks > MAX_COMBINING:
+                continue
+        elif char not in _JOINERS:  # which show nothing, so the pile goes on
+            marks = 0
+        kept.append(char)
+    return "".join(kept)
 
 
 def check_prompt(text: str, limit: int) -> str:
@@ -66,26 +78,43 @@ def check_title(text: str, limit: int) -> str:
 
 def refuse_blocked(text: str, blocked: Sequence[str]) -> None:
     """Raises BlockedWords if a blocked word stands in `text` as a word."""
-    pattern = _pattern(blocked)
-    if pattern is not None and pattern.search(text):
+    if any(_is_word(found) for found in _pattern(tuple(blocked)).finditer(text)):
         raise BlockedWords
 
 
 def mask_blocked(text: str, blocked: Sequence[str]) -> str:
     """The text with each blocked word covered, letter by letter."""
-    pattern = _pattern(blocked)
-    if pattern is None:
-        return text
-    return pattern.sub(lambda found: MASK * len(found.group()), text)
+    return _pattern(tuple(blocked)).sub(
+        lambda found: MASK * len(found.group()) if _is_word(found) else found.group(), text
+    )
 
 
 def _is_readable(text: str) -> bool:
-    return any(unicodedata.category(char)[0] in "LNSP" for char in text)
+    return any(unicodedata.category(char)[0] in "LNSP" or ord(char) in _EMOJI for char in text)
 
 
-def _pattern(words: Sequence[str]) -> re.Pattern[str] | None:
+_NEVER = re.compile(r"(?!)")
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+"""Thai, Lao, Burmese, Khmer, kana and Han put no space between words, so a word has no bounds."""
+
+
+@lru_cache(maxsize=8)
+def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
     """Whole words, in any case. Literal, so no word list can make the search slow."""
-    if not words:
-        return None
-    literal = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
-    return re.compile(rf"(?<!\w)(?:{literal})(?!\w)", re.IGNORECASE)
+    spellings = sorted((_spelling(word) for word in words if word.strip()), key=len, reverse=True)
+    return re.compile("|".join(spellings), re.IGNORECASE) if spellings else _NEVER
+
+
+def _spelling(word: str) -> str:
+    """A word's letters, also with joiners or stray accents between them."""
+    letters = unicodedata.normalize("NFC", " ".join(word.split()))
+    between = f"[{_JOINERS}\u0300-\u036f]*"
+    spelled = "".join((r"\s+" if c == " " else re.escape(c)) + between for c in letters)
+    begin = "" if _UNSPACED.match(letters[0]) else r"(?<!\w)"
+    end = "" if _UNSPACED.match(letters[-1]) else r"(?!\w)"
+    return begin + spelled + end
+
+
+def _is_word(found: re.Match[str]) -> bool:
+    """Whether no vowel sign follows, which makes it another word: \\w does not know of them."""
+    return unicodedata.category(found.string[found.end() : found.end() + 1] or " ")[0] != "M"
