@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from bot.domain import StoryUpdate
@@ -65,7 +66,7 @@ class LiveMessage(Generic[Content]):
         self._sleep = sleep
 
     async def follow(self, updates: AsyncIterator[StoryUpdate]) -> bool:
-        """Show updates until the final one is shown; False if it could not be.
+        """Show updates until the final one is shown; False if it could not be, or never came.
 
         `updates` must give the newest state when asked, as `StoryService.watch` does: what
         happens during an edit or a pause is then coalesced into the next edit.
@@ -109,7 +110,8 @@ class LiveMessage(Generic[Content]):
                 self._shown[index] = content
         if final:
             while len(self._shown) > len(contents):
-                await self._remove(len(self._shown) - 1)
+                with suppress(MessageGone):
+                    await self._remove(len(self._shown) - 1)
                 self._shown.pop()
 
     def _slow_down(self) -> None:
