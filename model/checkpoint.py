@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,7 +209,10 @@ def _with_adapter(
     if len(tokenizer) > _n_embeddings(model):
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     try:
-        merged: PreTrainedModel = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+        with warnings.catch_warnings():  # advice to whoever trains, which an operator does not
+            warnings.simplefilter("ignore")
+            tuned = PeftModel.from_pretrained(model, str(adapter))
+        merged: PreTrainedModel = tuned.merge_and_unload()
     except (RuntimeError, ValueError, KeyError) as error:
         raise ModelUnusable(f"its adapter in {adapter} does not fit it: {error}") from error
     return merged

@@ -257,19 +257,19 @@ def _local(name: str, folder: Path, cache_dir: Path | None) -> ModelSource:
 
 
 def _base_of(adapter: Path, cache_dir: Path | None) -> ModelSource:
-    """The model an adapter folder was made for: a path beside it, or any other name."""
+    """The model an adapter folder was made for: a path, or one beside it, or any other name."""
     name = str(read_adapter_config(adapter)["base_model_name_or_path"])
-    if (adapter / name / "config.json").is_file():
-        name = str(adapter / name)
+    for folder in (adapter / name, Path(name).expanduser()):
+        if (folder / "config.json").is_file():
+            return _local(name, folder, cache_dir)
+        if (folder / ADAPTER_CONFIG).is_file():
+            raise ModelUnusable(f"The adapter {adapter} is made for {name}, an adapter itself")
     try:
-        base = resolve(name, cache_dir)
+        return resolve(name, cache_dir)
     except ModelNotFound as error:
         raise ModelNotFound(
             f"The adapter {adapter} is made for the model {name}. {error}"
         ) from error
-    if name != DEFAULT and base.adapter is not None:
-        raise ModelUnusable(f"The adapter {adapter} is made for {name}, which is an adapter itself")
-    return base
 
 
 def _from_hub(name: str, *, offline: bool = False) -> ModelSource:
@@ -303,10 +303,11 @@ def _from_hub(name: str, *, offline: bool = False) -> ModelSource:
 
 
 def _hub_names() -> list[str]:
-    from huggingface_hub import CacheNotFound, scan_cache_dir
+    from huggingface_hub import CacheNotFound, constants, scan_cache_dir
 
     try:
-        return sorted(r.repo_id for r in scan_cache_dir().repos if r.repo_type == "model")
+        repos = scan_cache_dir(constants.HF_HUB_CACHE).repos
+        return sorted(repo.repo_id for repo in repos if repo.repo_type == "model")
     except CacheNotFound:
         return []
 

@@ -14,7 +14,6 @@ from model.prompt import BOS, EOS, PAD
 from model.registry import pull_default
 
 CORPUS = [opening for genre in DEFAULT_GENRES for opening in genre.openings] * 4
-GENRE_TOKENS = [genre.token for genre in DEFAULT_GENRES]
 
 
 def train_tokenizer(special: list[str], **roles: str) -> Any:
@@ -52,7 +51,7 @@ def gpt2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     tokenizer = train_tokenizer(["<|endoftext|>"], eos_token="<|endoftext|>")
     tokenizer.add_special_tokens({"bos_token": BOS, "eos_token": EOS, "pad_token": PAD})
-    tokenizer.add_tokens(GENRE_TOKENS)
+    tokenizer.add_tokens([genre.token for genre in DEFAULT_GENRES])
     config = GPT2Config(
         vocab_size=len(tokenizer), n_positions=128, n_embd=48, n_layer=3, n_head=4,
         initializer_range=0.3, bos_token_id=tokenizer.bos_token_id,
@@ -74,6 +73,16 @@ def llama_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         initializer_range=0.3, bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
     return save_model(tmp_path_factory.mktemp("models") / "llama", config, tokenizer)
+
+
+@pytest.fixture(scope="session")
+def tied_llama_folder(llama_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `llama_folder`, but one matrix reads and writes tokens, as in the default model."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    config = AutoConfig.from_pretrained(llama_folder, tie_word_embeddings=True)
+    tokenizer = AutoTokenizer.from_pretrained(llama_folder)
+    return save_model(tmp_path_factory.mktemp("models") / "tied", config, tokenizer)
 
 
 @pytest.fixture(scope="session")
