@@ -18,7 +18,7 @@ Length = Literal["short", "medium", "long"]
 
 
 class Settings(BaseSettings):
-    """Field descriptions are the comments of `.env.example` (`tests/test_env_example.py`)."""
+    """Field descriptions are the comments of `.env.example`, which `env_example` writes."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -49,10 +49,13 @@ class Settings(BaseSettings):
     # -- where things are kept -----------------------------------------------------------------
     database_url: str = Field(
         "sqlite:///cliffhanger.db",
+        repr=False,  # it may hold a password
         description="sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host/name.",
     )
     queue_url: str = Field(
-        "memory://", description="memory:// writes stories in the bot's own process."
+        "memory://",
+        repr=False,  # it may hold a password
+        description="memory:// writes stories in the bot's own process.",
     )
     queue_max_waiting: int = Field(
         200, ge=1, description="Stories in line before newcomers are asked to come back later."
@@ -98,7 +101,10 @@ class Settings(BaseSettings):
         200, ge=0, description="Stories one member may ask for in 24 hours; 0 is no limit."
     )
     cooldown_s: float = Field(
-        0.0, ge=0, description="Seconds between two stories of one member; 0 is none."
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds between two stories of one member; 0 is none.",
     )
     blocked_words: str = Field(
         "", description="Comma-separated words refused in prompts and masked in stories."
@@ -113,6 +119,16 @@ class Settings(BaseSettings):
     @classmethod
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("discord_api_url", "telegram_api_url")
+    @classmethod
+    def _is_web_address(cls, value: str | None) -> str | None:
+        return _begins_with(value, "http://", "https://")
+
+    @field_validator("discord_gateway_url")
+    @classmethod
+    def _is_socket_address(cls, value: str | None) -> str | None:
+        return _begins_with(value, "ws://", "wss://")
 
     def sampling(self, length: Length = "medium", seed: int = 0) -> SamplingParams:
         """The operator's sampling for a story of this length."""
@@ -152,11 +168,46 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         settings.sampling()
     except ValueError as error:
-        raise SettingsError(_explain([str(error)])) from None
+        field, _, problem = str(error).partition(" ")
+        raise SettingsError(_explain([f"{field.upper()} {problem}"])) from None
     return settings
+
+
+def _begins_with(value: str | None, *schemes: str) -> str | None:
+    if value is not None and not value.lower().startswith(schemes):
+        raise ValueError(f"must begin with {' or '.join(schemes)}")
+    return value
 
 
 def _explain(lines: list[str]) -> str:
     return "Wrong settings (in the environment or .env; see .env.example):\n" + "\n".join(
         f"  {line}" for line in lines
     )
+
+
+# -- .env.example ------------------------------------------------------------------------------
+_HEADINGS = {
+    "discord_token": "Platforms",
+    "database_url": "Where things are kept",
+    "model": "The model",
+    "temperature": "How stories are written",
+    "max_prompt_chars": "Fair use",
+    "log_level": "Running",
+}
+"""By the first field below each."""
+_INTRODUCTION = """\
+# Cliffhanger's settings. Copy this file to .env and fill in what you need.
+# A line "#KEY=value" shows a default: remove the "#" to change it. A variable of the same name
+# in the environment wins over this file.
+"""
+
+
+def env_example() -> str:
+    """The text of `.env.example`: every setting with its comment and its default."""
+    lines = [_INTRODUCTION]
+    for name, field in Settings.model_fields.items():
+        if heading := _HEADINGS.get(name):
+            lines.append(f"# -- {heading} {'-' * (95 - len(heading))}\n")
+        set_to = f"{name.upper()}=" if field.default is None else f"#{name.upper()}={field.default}"
+        lines.append(f"# {field.description}\n{set_to}\n")
+    return "\n".join(lines)
