@@ -62,11 +62,17 @@ def _split_genre(text: str, genres: GenreTable) -> tuple[str, str]:
     text = text.strip()
     if quoted := _QUOTED.match(text):
         return quoted[1], text[quoted.end() :]
-    first, _, rest = text.partition(" ")
-    second, _, after = rest.strip().partition(" ")
+    first, rest = _word(text)
+    second, after = _word(rest)
     if not _is_genre(first, genres) and second and _is_genre(f"{first} {second}", genres):
         return f"{first} {second}", after
     return first, rest
+
+
+def _word(text: str) -> tuple[str, str]:
+    """The first word, and what follows it; lines and tabs part words as spaces do."""
+    first, *rest = text.split(maxsplit=1) or [""]
+    return first, "".join(rest)
 
 
 def _is_genre(text: str, genres: GenreTable) -> bool:
@@ -101,7 +107,7 @@ def parse_id(text: str) -> int:
 
 def parse_vote(text: str) -> tuple[int, VoteValue]:
     """`12 up` → (12, 1). Raises NotANumber, NotAChoice."""
-    number, _, choice = text.strip().partition(" ")
+    number, choice = _word(text)
     story_id = parse_id(number)
     value = _VOTES.get(choice.strip().lower())
     if value is None:

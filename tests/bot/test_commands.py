@@ -1,0 +1,116 @@
+"""Commands as they are typed, taken apart."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.commands import StoryArgs, parse_id, parse_story_args, parse_top, parse_vote
+from bot.errors import MemberError, NotAChoice, NotANumber
+from model.genres import DEFAULT_GENRES
+
+
+@pytest.mark.parametrize(
+    ("text", "args"),
+    [
+        ("", StoryArgs()),
+        ("horror", StoryArgs("horror")),
+        ("horror A lonely lighthouse", StoryArgs("horror", "A lonely lighthouse")),
+        ("  horror   A  lonely lighthouse ", StoryArgs("horror", "A  lonely lighthouse")),
+        ("horror\nA lonely\nlighthouse", StoryArgs("horror", "A lonely\nlighthouse")),
+        ("horror\tA lonely lighthouse", StoryArgs("horror", "A lonely lighthouse")),
+        ("sci fi A ship", StoryArgs("sci fi", "A ship")),
+        ("Sci-Fi A ship", StoryArgs("Sci-Fi", "A ship")),
+        ('"found footage" A tape', StoryArgs("found footage", "A tape")),
+        ("film noir\nRain", StoryArgs("film noir", "Rain")),
+        ("drama family", StoryArgs("drama", "family")),
+        ("polka dots", StoryArgs("polka", "dots")),
+        ('horror "The Keeper" A lamp', StoryArgs("horror", "A lamp", "The Keeper")),
+        ("horror “The Keeper”", StoryArgs("horror", "", "The Keeper")),
+        ("horror „Der Wärter“ Ein Licht", StoryArgs("horror", "Ein Licht", "Der Wärter")),
+        ("horror «Le gardien»", StoryArgs("horror", "", "Le gardien")),
+        ('horror A lamp title:"The Keeper"', StoryArgs("horror", "A lamp", "The Keeper")),
+        ("horror title:Keeper A lamp", StoryArgs("horror", "A lamp", "Keeper")),
+        ("horror length:long A lamp", StoryArgs("horror", "A lamp", "", "long")),
+        ("horror A lamp Length = SHORT", StoryArgs("horror", "A lamp", "", "short")),
+        ('horror A man said "run"', StoryArgs("horror", 'A man said "run"')),
+        ("horror subtitle:x", StoryArgs("horror", "subtitle:x")),
+        ('horror ""', StoryArgs("horror", '""')),
+    ],
+)
+def test_story_arguments(text: str, args: StoryArgs) -> None:
+    assert parse_story_args(text, DEFAULT_GENRES) == args
+
+
+def test_an_unknown_length() -> None:
+    with pytest.raises(NotAChoice) as refused:
+        parse_story_args("horror length:huge", DEFAULT_GENRES)
+    assert refused.value.values == {
+        "given": "huge",
+        "what": "length",
+        "choices": "short, medium, long",
+    }
+
+
+@given(st.text(st.sampled_from('horsci fi"“”:=titlength \n'), max_size=60))
+def test_whatever_is_typed_gives_arguments_or_a_sentence(text: str) -> None:
+    try:
+        args = parse_story_args(text, DEFAULT_GENRES)
+    except MemberError:
+        return
+    assert args.prompt == args.prompt.strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("12", 12), (" #12 ", 12), ("0", 0), ("9" * 18, 10**18 - 1)]
+)
+def test_a_story_number(text: str, number: int) -> None:
+    assert parse_id(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "twelve", "-1", "1.5", "##1", "1 2", "9" * 19, "١٢", "1e3"])
+def test_not_a_story_number(text: str) -> None:
+    with pytest.raises(NotANumber) as refused:
+        parse_id(text)
+    assert refused.value.values == {"given": text[:40]}
+
+
+@pytest.mark.parametrize(
+    ("text", "vote"),
+    [
+        ("12 up", (12, 1)),
+        ("#12  UP", (12, 1)),
+        ("12\t👍", (12, 1)),
+        ("12 down", (12, -1)),
+        ("12 👎", (12, -1)),
+        ("12 clear", (12, 0)),
+        ("12 0", (12, 0)),
+    ],
+)
+def test_a_vote(text: str, vote: tuple[int, int]) -> None:
+    assert parse_vote(text) == vote
+
+
+def test_not_a_vote() -> None:
+    with pytest.raises(NotANumber):
+        parse_vote("up 12")
+    with pytest.raises(NotAChoice) as none:
+        parse_vote("12")
+    assert none.value.values["given"] == ""
+    with pytest.raises(NotAChoice):
+        parse_vote("12 sideways")
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("", ("", "all")),
+        ("horror", ("horror", "all")),
+        ("week", ("", "week")),
+        ("horror Week", ("horror", "week")),
+        ("day sci fi", ("sci fi", "day")),
+    ],
+)
+def test_top(text: str, asked: tuple[str, str]) -> None:
+    assert parse_top(text) == asked
