@@ -186,6 +186,8 @@ class Post:
     platform: str
     channel_id: str
     message_id: str
+    locale: str = "en"
+    """The language the message is in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ class LiveMessage(Generic[Content]):
         put: make the message at an index show a content. The last argument is True for the
             edit that must arrive, False for a droppable partial. Raises EditLater, MessageGone.
         remove: take back the message at an index, when the final text needs fewer pages.
-        interval_s: least time between two rounds of edits; it doubles at each EditLater.
+        interval_s: least time between two rounds of edits; doubles at each EditLater, and
+            halves again at each edit that is taken.
         shown: contents that the messages show already, such as the placeholder.
     """
 
@@ -61,32 +62,42 @@ class LiveMessage(Generic[Content]):
         self._render = render
         self._put = put
         self._remove = remove
-        self._pause_s = interval_s
+        self._interval_s = self._pause_s = interval_s
         self._shown = list(shown or [])
         self._sleep = sleep
 
-    async def follow(self, updates: AsyncIterator[StoryUpdate]) -> bool:
-        """Show updates until the final one is shown; False if it could not be, or never came.
+    async def follow(self, watch: Callable[[], AsyncIterator[StoryUpdate]]) -> bool:
+        """Show a story's updates up to its end.
 
-        `updates` must give the newest state when asked, as `StoryService.watch` does: what
-        happens during an edit or a pause is then coalesced into the next edit.
+        `watch` begins to watch anew, with the newest state first, and gives the newest state when
+        asked, as `StoryService.watch` does: what happens during an edit or a pause is coalesced.
+
+        True when nothing is left to do: the end is shown, or the message is gone for good. False
+        when the end did not come, or was refused for too long.
         """
         try:
-            async for update in updates:
-                if update.is_final:
-                    return await self._show_final(update)
-                await self._show_partial(update)
-                await self._sleep(self._pause_s)
+            while True:
+                async for update in watch():
+                    if update.is_final:
+                        return await self._show_final(update)
+                    if not await self._show_partial(update):
+                        break  # ask again, for the state as it is by now
+                else:
+                    return False
         except MessageGone as gone:
             log.info("a story's message is gone: %s", gone)
-        return False
+            return True
 
-    async def _show_partial(self, update: StoryUpdate) -> None:
+    async def _show_partial(self, update: StoryUpdate) -> bool:
+        """Show it and pause; False if it was refused."""
         try:
             await self._show(update, final=False)
         except EditLater as later:
-            self._slow_down()
-            await self._sleep(later.after_s or 0.0)
+            await self._back_off(later)
+            return False
+        await self._sleep(self._pause_s)
+        self._pause_s = max(self._pause_s / 2, self._interval_s)
+        return True
 
     async def _show_final(self, update: StoryUpdate) -> bool:
         for _ in range(FINAL_TRIES):
@@ -94,8 +105,7 @@ class LiveMessage(Generic[Content]):
                 await self._show(update, final=True)
                 return True
             except EditLater as later:
-                self._slow_down()
-                await self._sleep(max(later.after_s or 0.0, self._pause_s))
+                await self._back_off(later)
         log.error("story %d: its final edit was refused %d times", update.story.id, FINAL_TRIES)
         return False
 
@@ -114,5 +124,6 @@ class LiveMessage(Generic[Content]):
                     await self._remove(len(self._shown) - 1)
                 self._shown.pop()
 
-    def _slow_down(self) -> None:
+    async def _back_off(self, later: EditLater) -> None:
         self._pause_s = min(self._pause_s * 2, MAX_PAUSE_S)
+        await self._sleep(max(later.after_s or 0.0, self._pause_s))

@@ -321,8 +321,15 @@ class StoryService:
         await self._store.add_post(post)
 
     async def open_posts(self, platform: str) -> list[Post]:
-        """Messages whose stories are still to be written: a platform resumes them at start."""
+        """Messages that do not show their story's end yet: a platform resumes them at start.
+
+        A story of several pages has several, in order.
+        """
         return await self._store.open_posts(platform)
+
+    async def end_posts(self, story_id: int, platform: str) -> None:
+        """The story's end is shown, or cannot be: nothing is to be resumed."""
+        await self._store.end_posts(story_id, platform)
 
     async def note(self, key: str) -> str | None:
         """A platform's own value kept across restarts."""

@@ -23,13 +23,15 @@ from bot.domain import Post, Story, StoryUpdate
 from bot.errors import MemberError
 from bot.live_message import EditLater, LiveMessage, MessageGone
 from bot.service import StoryService
-from bot.texts import DEFAULT, say
+from bot.texts import say
 
 log = logging.getLogger(__name__)
 
 PLATFORM = "discord"
 EDIT_INTERVAL_S = 1.2
 """Discord allows about 5 edits in 5 s per channel; one story takes less than its share."""
+HANDLERS_GRACE_S = 3.0
+"""How long a command may take to its end when the bot stops."""
 
 
 class StoryDesk:
@@ -48,20 +50,24 @@ class StoryDesk:
         self._edit_interval_s = edit_interval_s
         self._token_life_s = token_life_s
         self._tasks: set[asyncio.Task[None]] = set()
+        self._handlers: set[asyncio.Task[Any]] = set()
         self._redrawing: dict[int, Callable[[], Awaitable[None]] | None] = {}
 
     async def show_new(self, reply: Reply, story: Story) -> None:
         """Show a story that was just asked for, remembering where, and follow it to its end."""
         channel_id = own_channel(reply.interaction)
         if channel_id is not None:
-            post = Post(story.id, PLATFORM, str(channel_id), str(reply.message_id))
+            message_id = str(reply.message_id)
+            post = Post(story.id, PLATFORM, str(channel_id), message_id, reply.locale)
             await self.service.add_post(post)
-        self._follow(story.id, messages_of(reply, self._token_life_s), reply.locale)
+        messages = messages_of(reply, self._token_life_s)
+        self._follow(story.id, messages, reply.locale, is_post=True)
 
     async def show(self, reply: Reply, story: Story) -> None:
         """Show a story as it is; one that is still open grows before the reader's eyes."""
         if story.status.is_open:
-            self._follow(story.id, messages_of(reply, self._token_life_s), reply.locale)
+            messages = messages_of(reply, self._token_life_s)
+            self._follow(story.id, messages, reply.locale, is_post=False)
         else:
             await reply.show(self.cards(StoryUpdate(story), reply.locale))
 
@@ -70,26 +76,36 @@ class StoryDesk:
         for post in await self.service.open_posts(PLATFORM):
             channel = self._client.get_partial_messageable(int(post.channel_id))
             messages = StoryMessages(channel, [int(post.message_id)])
-            self._follow(post.story_id, messages, DEFAULT)
+            self._follow(post.story_id, messages, post.locale, is_post=True)
 
     def cards(self, update: StoryUpdate, locale: str) -> list[Card]:
         return story_cards(update, self.service.genres, locale)
 
-    def _follow(self, story_id: int, messages: StoryMessages, locale: str) -> None:
+    def _follow(
+        self, story_id: int, messages: StoryMessages, locale: str, *, is_post: bool
+    ) -> None:
+        """`is_post`: these are the messages to be resumed after a restart, not a reader's."""
         live = LiveMessage(
             partial(self.cards, locale=locale),
             messages.put,
             messages.remove,
             interval_s=self._edit_interval_s,
         )
-        self._start(self._run(story_id, live, messages, locale))
+        self._start(self._run(story_id, live, messages, locale, is_post))
 
     async def _run(
-        self, story_id: int, live: LiveMessage[Card], messages: StoryMessages, locale: str
+        self,
+        story_id: int,
+        live: LiveMessage[Card],
+        messages: StoryMessages,
+        locale: str,
+        is_post: bool,
     ) -> None:
         try:
             async with asyncio.timeout(messages.life_s):
-                await live.follow(self.service.watch(story_id))
+                ended = await live.follow(partial(self.service.watch, story_id))
+            if ended and is_post:
+                await self.service.end_posts(story_id, PLATFORM)
         except TimeoutError:
             await self._say_read_later(story_id, messages, locale)
         except MemberError as error:
@@ -141,8 +157,21 @@ class StoryDesk:
             # The vote is stored; only its display is late (30046, or something is gone).
             log.info("the counts of story %d could not be redrawn: %s", story_id, error)
 
+    def mind(self) -> None:
+        """Keep the running task, a command or a press, in sight until it is done."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._handlers.add(task)
+            task.add_done_callback(self._handlers.discard)
+
     async def close(self) -> None:
-        """Stop following. The stories go on; their messages are taken up again at next start."""
-        for task in self._tasks:
+        """Let commands in hand come to their end, and stop following.
+
+        The stories go on; their messages are taken up again at next start.
+        """
+        if self._handlers:
+            await asyncio.wait(self._handlers, timeout=HANDLERS_GRACE_S)
+        ending = [*self._handlers, *self._tasks]
+        for task in ending:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*ending, return_exceptions=True)

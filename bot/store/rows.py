@@ -79,4 +79,4 @@ def _provenance_from(row: Row[Any]) -> Provenance | None:
 
 
 def post_from(row: Row[Any]) -> Post:
-    return Post(row.story_id, row.platform, row.channel_id, row.message_id)
+    return Post(row.story_id, row.platform, row.channel_id, row.message_id, row.locale)

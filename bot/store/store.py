@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, not_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.domain import (
@@ -251,11 +251,11 @@ class SqlStore:
     # -- where a story is shown ----------------------------------------------------------------
     async def add_post(self, post: Post) -> None:
         async with self._db.write() as connection:
-            row = upsert(connection, posts).values(**asdict(post))
+            row = upsert(connection, posts).values(**asdict(post), ended=False)
             # A message shows one story; the same message again shows the newer one.
             newer = row.on_conflict_do_update(
                 index_elements=["platform", "channel_id", "message_id"],
-                set_={"story_id": row.excluded.story_id},
+                set_={name: row.excluded[name] for name in ("story_id", "locale", "ended")},
             )
             try:
                 await connection.execute(newer)
@@ -265,13 +265,17 @@ class SqlStore:
                 raise
 
     async def open_posts(self, platform: str) -> list[Post]:
-        first = (
-            select(func.min(posts.c.id))
-            .join(stories, stories.c.id == posts.c.story_id)
-            .where(stories.c.status.in_(OPEN), posts.c.platform == platform)
-            .group_by(posts.c.story_id)
+        return await self._posts(
+            select(posts).where(posts.c.platform == platform, not_(posts.c.ended))
         )
-        return await self._posts(select(posts).where(posts.c.id.in_(first)))
+
+    async def end_posts(self, story_id: int, platform: str) -> None:
+        async with self._db.write() as connection:
+            await connection.execute(
+                update(posts)
+                .where(posts.c.story_id == story_id, posts.c.platform == platform)
+                .values(ended=True)
+            )
 
     async def posts(self, story_id: int) -> list[Post]:
         return await self._posts(select(posts).where(posts.c.story_id == story_id))

@@ -28,6 +28,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 from bot.domain import Relation, Status
@@ -194,8 +195,16 @@ posts = Table(
     Column("platform", String(32), nullable=False),
     Column("channel_id", Words, nullable=False),
     Column("message_id", Words, nullable=False),
+    Column("locale", String(35), nullable=False),
+    Column("ended", Boolean, nullable=False),
     UniqueConstraint("platform", "channel_id", "message_id"),
     Index("ix_posts_story", "story_id", "id"),
+    Index(
+        "ix_posts_open",
+        "platform",
+        sqlite_where=text("NOT ended"),
+        postgresql_where=text("NOT ended"),
+    ),
 )
 
 notes = Table(

@@ -22,7 +22,6 @@ from bot.telegram.asking import PLATFORM, Place, TelegramBot, edit, edit_keyboar
 from bot.telegram.rate_limiter import Dropped, Sleep, Urgency, seconds_of
 from bot.telegram.view import Page, story_pages
 from bot.telegram.vote_keyboard import story_keyboard
-from bot.texts import DEFAULT
 
 log = logging.getLogger(__name__)
 
@@ -52,16 +51,21 @@ class _Messages:
     """The messages that show one story: what `LiveMessage` edits."""
 
     def __init__(
-        self, bot: TelegramBot, service: StoryService, story_id: int, place: Place, ids: list[int]
+        self,
+        bot: TelegramBot,
+        service: StoryService,
+        story_id: int,
+        place: Place,
+        locale: str,
+        ids: list[int],
     ) -> None:
         self._bot = bot
         self._service = service
         self.story_id = story_id
         self._place = place
+        self._locale = locale
         self._ids: list[int | None] = list(ids)
         """First page to last; None where a member deleted ours."""
-        self._refused = False
-        """The last request is to be made again."""
         self.ending = False
         """The story is closed; only its last edit is still to come."""
 
@@ -81,7 +85,6 @@ class _Messages:
             self._ids[index] = None
             if urgency is Urgency.FINAL:
                 return False
-            self._refused = True
             raise EditLater(0.0) from None
         return True
 
@@ -89,7 +92,8 @@ class _Messages:
         """Send the page at `index`, and remember where it is. Raises EditLater, MessageGone."""
         message = await self._try(send(self._bot, self._place, page, urgency))
         self._ids[index : index + 1] = [message.message_id]
-        post = Post(self.story_id, PLATFORM, self._place.channel_id(), str(message.message_id))
+        channel, number = self._place.channel_id(), str(message.message_id)
+        post = Post(self.story_id, PLATFORM, channel, number, self._locale)
         try:
             await self._service.add_post(post)
         except MemberError as error:
@@ -107,29 +111,15 @@ class _Messages:
     async def updates(self) -> AsyncIterator[StoryUpdate]:
         """The story's updates, as far as its messages can show them.
 
-        An edit that was refused is asked for again, with the story as it is by then, even if
-        nothing new came. Once a message was deleted only the last update counts: it is sent anew.
+        Once a message was deleted only the last update counts: it is sent anew.
         """
-        while True:
-            self._refused = False
-            async for update in self._service.watch(self.story_id):
-                self.ending = update.is_final
-                if update.is_final or None not in self._ids:
-                    yield update
-                if update.is_final:
-                    return
-                if self._refused:
-                    break
+        async for update in self._service.watch(self.story_id):
+            self.ending = update.is_final
+            if update.is_final or None not in self._ids:
+                yield update
 
     async def _try(self, request: Awaitable[Result]) -> Result:
         """Await `request`; its errors in the words of `bot.live_message`."""
-        try:
-            return await self._translate(request)
-        except EditLater:
-            self._refused = True
-            raise
-
-    async def _translate(self, request: Awaitable[Result]) -> Result:
         try:
             return await request
         except Dropped as dropped:
@@ -163,7 +153,7 @@ class LiveStories:
         self._service = service
         self._pace = pace
         self._sleep = sleep
-        self._tasks: dict[asyncio.Task[bool], _Messages] = {}
+        self._tasks: dict[asyncio.Task[None], _Messages] = {}
         """And what each keeps up to date."""
         self._refreshing: dict[tuple[int, int], bool] = {}
         """Messages whose votes are being shown anew; True: and have changed since."""
@@ -171,7 +161,7 @@ class LiveStories:
     async def present(self, story: Story, place: Place, locale: str) -> None:
         """Answer with the story as it stands and follow it from then on."""
         first = await anext(self._service.watch(story.id))
-        messages = _Messages(self._bot, self._service, story.id, place, [])
+        messages = _Messages(self._bot, self._service, story.id, place, locale, [])
         shown: list[Page] = []
         if not first.is_final:
             pages = story_pages(first, self._service.genres, locale)
@@ -187,11 +177,14 @@ class LiveStories:
 
     async def resume(self) -> None:
         """Go on with the messages of stories that the last process left open."""
+        posts: dict[int, list[Post]] = {}
         for post in await self._service.open_posts(PLATFORM):
-            place = Place.of_channel_id(post.channel_id)
-            ids = [int(post.message_id)]
-            messages = _Messages(self._bot, self._service, post.story_id, place, ids)
-            self._follow(messages, place, DEFAULT, [])
+            posts.setdefault(post.story_id, []).append(post)
+        for story_id, pages in posts.items():
+            place, locale = Place.of_channel_id(pages[0].channel_id), pages[0].locale
+            ids = [int(page.message_id) for page in pages]
+            messages = _Messages(self._bot, self._service, story_id, place, locale, ids)
+            self._follow(messages, place, locale, [])
 
     def _follow(self, messages: _Messages, place: Place, locale: str, shown: list[Page]) -> None:
         live = LiveMessage(
@@ -206,13 +199,14 @@ class LiveStories:
         self._tasks[task] = messages
         task.add_done_callback(self._forget)
 
-    async def _run(self, live: LiveMessage[Page], messages: _Messages, just_sent: bool) -> bool:
+    async def _run(self, live: LiveMessage[Page], messages: _Messages, just_sent: bool) -> None:
         if just_sent:
             # The next message to this chat is not due before; asking would only slow us down.
             await self._sleep(self._pace.private_s)
-        return await live.follow(messages.updates())
+        if await live.follow(messages.updates):
+            await self._service.end_posts(messages.story_id, PLATFORM)
 
-    def _forget(self, task: asyncio.Task[bool]) -> None:
+    def _forget(self, task: asyncio.Task[None]) -> None:
         messages = self._tasks.pop(task)
         if not task.cancelled() and (error := task.exception()):
             log.error("story %d is not shown any more", messages.story_id, exc_info=error)
@@ -230,7 +224,7 @@ class LiveStories:
     def redraw(self, story_id: int, place: Place, message_id: int, locale: str) -> None:
         """Bring up to date a message that was left behind, as by a crash after the story's end."""
         if all(messages.story_id != story_id for messages in self._tasks.values()):
-            messages = _Messages(self._bot, self._service, story_id, place, [message_id])
+            messages = _Messages(self._bot, self._service, story_id, place, locale, [message_id])
             self._follow(messages, place, locale, [])
 
     async def refresh_votes(

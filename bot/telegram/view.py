@@ -77,7 +77,7 @@ def _body(story: Story) -> str:
     """The words to show: of a story not begun, its opening; of a deleted one, none."""
     if story.status is Status.DELETED:
         return ""
-    return story.text or story.prompt
+    return story.text.strip() or story.prompt
 
 
 def _paragraphs(*parts: str) -> str:

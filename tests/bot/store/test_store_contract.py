@@ -474,17 +474,21 @@ async def test_posts_of_a_story_come_in_order(house: House) -> None:
     assert await house.store.posts(story.id) == shown
 
 
-async def test_open_posts_are_the_first_of_each_unfinished_story(house: House) -> None:
+async def test_open_posts_are_those_whose_end_is_not_shown(house: House) -> None:
     first, second, done = [await house.queued() for _ in range(3)]
-    for story in (second, first, done):
-        for part in ("a", "b"):
-            await house.store.add_post(Post(story.id, "discord", "c", f"{story.id}{part}"))
+    shown = [
+        Post(story.id, "discord", "c", f"{story.id}{page}", locale="es")
+        for story in (second, first, done)
+        for page in ("a", "b")
+    ]
+    for post in shown:
+        await house.store.add_post(post)
     await house.store.add_post(Post(first.id, "telegram", "c", "t"))
     await bring_to(house.store, done.id, Status.FINISHED)
-    assert await house.store.open_posts("discord") == [
-        Post(second.id, "discord", "c", f"{second.id}a"),
-        Post(first.id, "discord", "c", f"{first.id}a"),
-    ]
+    assert await house.store.open_posts("discord") == shown  # done, but not shown to be
+
+    await house.store.end_posts(first.id, "discord")
+    assert await house.store.open_posts("discord") == shown[:2] + shown[4:]
     assert await house.store.open_posts("telegram") == [Post(first.id, "telegram", "c", "t")]
     assert await house.store.open_posts("console") == []
 

@@ -12,7 +12,7 @@ from .conftest import House, Street
 HOSTILE = (
     "<b>bold</b> <script>alert(1)</script> &lt; &amp; <horror> <EOS> "
     "@everyone @alice_tg https://evil.example/x tg://user?id=1 "
-    "*a* _b_ `c` [d](https://evil.example) \u202eesrever\u202c z\u0321\u0322\u0323\u0324algo"
+    "*a* _b_ `c` [d](https://evil.example) \u202eesrever\u202c z" + "\u0321" * 20 + "algo"
 )
 
 
@@ -35,7 +35,7 @@ async def test_hostile_openings_are_shown_as_they_are_typed_and_call_nobody(
     assert {e["type"] for e in story.entities} <= {"bold", "italic", "url", "bot_command"}
     assert "\u202e" not in story.text
     opening, _, _ = story.text.partition("went on")
-    assert opening.count("\u0322algo") == 1, "two marks on a letter are kept, and no more"
+    assert opening.count("z" + "\u0321" * 4 + "algo") == 1, "four marks on a letter, and no more"
     assert story.link_preview_disabled
     title, *_ = story.entity_texts("bold")
     assert title.startswith("<u>")

@@ -130,9 +130,18 @@ def create_posts_and_notes() -> None:
         sa.Column("platform", sa.String(32), nullable=False),
         sa.Column("channel_id", sa.Text, nullable=False),
         sa.Column("message_id", sa.Text, nullable=False),
+        sa.Column("locale", sa.String(35), nullable=False),
+        sa.Column("ended", sa.Boolean, nullable=False),
         sa.UniqueConstraint("platform", "channel_id", "message_id"),
     )
     op.create_index("ix_posts_story", "posts", ["story_id", "id"])
+    op.create_index(
+        "ix_posts_open",
+        "posts",
+        ["platform"],
+        sqlite_where=sa.text("NOT ended"),
+        postgresql_where=sa.text("NOT ended"),
+    )
     op.create_table(
         "notes",
         sa.Column("key", sa.Text, primary_key=True),
