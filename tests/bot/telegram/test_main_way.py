@@ -6,6 +6,9 @@ import asyncio
 
 from fakes.telegram import FakeMessage
 
+from bot.domain import Provenance
+from bot.store import open_store
+
 from .conftest import House, Street
 
 
@@ -95,6 +98,30 @@ async def test_an_unfinished_story_is_finished_in_its_own_message_after_a_restar
         assert await forum.wait_for(finished) is in_topic
     assert len(chat.bot_messages) == len(forum.bot_messages) == 1
     assert in_topic.thread_id == topic
+
+
+async def test_a_story_that_ended_without_its_last_edit_is_shown_at_the_next_start(
+    street: Street,
+) -> None:
+    """As after a kill -9 between the two."""
+    fake = street.telegram
+    ann = fake.add_user("Ann", language_code="en-GB")
+    chat = fake.private_chat(ann)
+    street.pen.hold()
+    async with street.house() as house:
+        await fake.say(ann, chat, "/story horror The bell")
+        message = await chat.wait_for(lambda m: m.has_button("Cancel"))
+        while not (posts := await house.store.open_posts("telegram")):
+            await asyncio.sleep(0.01)
+        assert [post.locale for post in posts] == ["en-GB"]
+    async with open_store(street.database_url) as store:
+        wrote = Provenance("scripted", "1", None, 9, 1.0, "stop")
+        assert await store.finish_story(1, "The bell rang, and nobody had rung it.", wrote)
+    async with street.house() as house:
+        assert await chat.wait_for(finished) is message
+        assert "and nobody had rung it." in message.text
+        while await house.store.open_posts("telegram"):
+            await asyncio.sleep(0.01)
 
 
 async def test_cancel_while_queued_and_while_writing(street: Street, house: House) -> None:
