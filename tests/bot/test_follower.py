@@ -97,7 +97,6 @@ async def test_open_stories_outlive_a_stop_and_are_finished_once_in_their_order(
     assert [story.text for story in ended] == [f"House {n} stood there. Alone." for n in range(4)]
     assert [story.attempts for story in ended] == [2, 1, 1, 1]
     assert await core.store.unfinished_stories() == []
-    assert await core.service.open_posts("console") == []
 
 
 async def test_more_open_stories_than_the_queue_takes_are_all_resumed(make_core: MakeCore) -> None:

@@ -666,6 +666,8 @@ async def test_posts_and_notes(make_core: MakeCore) -> None:
     assert await core.service.open_posts("console") == [post]
     assert await core.service.open_posts("discord") == []
     await core.service.cancel(ADA, story.id)
+    assert await core.service.open_posts("console") == [post]  # its end is yet to be shown
+    await core.service.end_posts(story.id, "console")
     assert await core.service.open_posts("console") == []
     assert await core.service.note("tree") is None
     await core.service.save_note("tree", "abc")
