@@ -57,6 +57,7 @@ class Reply:
 
 async def think(interaction: Interaction, *, public: bool) -> Reply:
     """Acknowledge with "thinking…" in a new message, for everybody or for the member alone."""
+    interaction.client.desk.mind()
     answer = await interaction.response.defer(thinking=True, ephemeral=not public)
     interaction.extras["ephemeral"] = not public
     if answer is None or answer.message_id is None:
@@ -66,6 +67,7 @@ async def think(interaction: Interaction, *, public: bool) -> Reply:
 
 async def hold(interaction: Interaction) -> None:
     """Acknowledge a button; its message stays as it is for now."""
+    interaction.client.desk.mind()
     await interaction.response.defer()
 
 
