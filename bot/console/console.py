@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -18,9 +19,11 @@ from bot.commands import parse_id, parse_story_args, parse_top, parse_vote
 from bot.console.lines import LineReader
 from bot.console.screen import LOCALE, Screen
 from bot.domain import Caller, Status, Story
-from bot.errors import MemberError, NothingToRead, UnknownCommand
+from bot.errors import MemberError, NothingToRead, OperatorError, UnknownCommand
 from bot.service import StoryService
 from bot.texts import explain, say
+
+log = logging.getLogger(__name__)
 
 
 class ConsolePlatform:
@@ -79,6 +82,11 @@ class ConsolePlatform:
             await self._command(line)
         except MemberError as error:
             self._fail(number, line, explain(error, LOCALE))
+        except OperatorError:  # whoever sits here can mend it
+            raise
+        except Exception:  # one command's mishap does not stop the bot
+            log.exception("the command %r failed", line)
+            self._fail(number, line, say("error-unexpected", LOCALE))
 
     def _fail(self, number: int, line: str, sentence: str) -> None:
         self.failures += 1
@@ -86,11 +94,11 @@ class ConsolePlatform:
         self._screen.complain(where + sentence)
 
     async def _command(self, line: str) -> None:
-        name, _, rest = line.removeprefix("/").partition(" ")
-        command = self._commands.get(name.lower())
-        if command is None or not line.startswith("/"):
+        name, *rest = line.split(maxsplit=1)
+        command = self._commands.get(name[1:].lower())
+        if command is None or not name.startswith("/"):
             raise UnknownCommand(command=name[:40])
-        await command(rest.strip())
+        await command("".join(rest))
 
     @property
     def _caller(self) -> Caller:
@@ -113,9 +121,11 @@ class ConsolePlatform:
         )
 
     async def _continue(self, rest: str) -> None:
-        number, _, prompt = rest.partition(" ")
+        number, *prompt = rest.split(maxsplit=1) or [""]
         story_id = parse_id(number)
-        await self._show(await self._service.continue_story(self._caller, story_id, prompt))
+        await self._show(
+            await self._service.continue_story(self._caller, story_id, "".join(prompt))
+        )
 
     async def _retry(self, rest: str) -> None:
         await self._show(await self._service.retry(self._caller, parse_id(rest)))

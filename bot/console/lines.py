@@ -17,7 +17,7 @@ class LineReader:
     """
 
     def __init__(self) -> None:
-        self.is_terminal = sys.stdin.isatty()
+        self.is_terminal = sys.stdin is not None and sys.stdin.isatty()
         self._asked: queue.SimpleQueue[asyncio.Future[str | None]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -39,15 +39,22 @@ class LineReader:
                 loop.call_soon_threadsafe(_set, answer, line)
 
     def _read(self) -> str | None:
-        try:
-            if self.is_terminal:
-                return input(PROMPT)
-            line = sys.stdin.readline()
-        except EOFError:
+        if sys.stdin is None:  # started with standard input closed
             return None
-        except UnicodeDecodeError:
-            return ""
-        return line.rstrip("\n") if line else None
+        if self.is_terminal:
+            return _typed()
+        # As bytes: a wrong letter in the text layer would take the lines around it along.
+        line = sys.stdin.buffer.readline()
+        return line.decode("utf-8", "replace").strip("\r\n\ufeff") if line else None
+
+
+def _typed() -> str | None:
+    try:
+        return input(PROMPT)
+    except EOFError:
+        return None
+    except UnicodeDecodeError:
+        return ""
 
 
 def _set(answer: asyncio.Future[str | None], line: str | None) -> None:

@@ -1,0 +1,382 @@
+"""The console over a whole core: what is typed goes in as lines, what is printed is compared."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import sys
+from collections.abc import Awaitable, Callable
+
+import pytest
+from fakes.core import PATIENCE_S, Core, eventually, telling
+from rich.console import Console
+
+from bot import wording
+from bot.console.console import ConsolePlatform
+from bot.console.lines import LineReader
+from bot.console.screen import Screen
+from bot.domain import Caller, Status
+from bot.errors import DatabaseError
+
+MakeCore = Callable[..., Awaitable[Core]]
+TEXT = " stood there. It was dark."
+STORY = "A lonely lighthouse stood there. It was dark."
+
+
+class Typed(LineReader):
+    """Lines as from a pipe, or, after `is_terminal`, as from a person; a callable runs first."""
+
+    def __init__(
+        self, *lines: str | Callable[[], Awaitable[None]], is_terminal: bool = False
+    ) -> None:
+        self.is_terminal = is_terminal
+        self._lines = iter(lines)
+
+    async def next(self) -> str | None:
+        for line in self._lines:
+            if isinstance(line, str):
+                return line
+            await line()
+        return None
+
+
+class Sitting:
+    """One run of the console."""
+
+    def __init__(self, core: Core, reader: LineReader) -> None:
+        self._printed = io.StringIO()
+        out = Console(
+            file=self._printed,
+            highlight=False,
+            soft_wrap=True,
+            force_terminal=reader.is_terminal,
+            color_system=None,
+        )
+        self.platform = ConsolePlatform(
+            core.service, reader=reader, screen=Screen(core.service.genres, out)
+        )
+
+    async def run(self) -> str:
+        async with asyncio.timeout(PATIENCE_S):
+            await self.platform.run()
+        return self.printed
+
+    @property
+    def printed(self) -> str:
+        return self._printed.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def ada(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user at the console."""
+    monkeypatch.setenv("LOGNAME", "ada")
+
+
+@pytest.fixture
+async def told(make_core: MakeCore) -> Core:
+    """A core whose stories all end alike."""
+    return await make_core(engine=telling(TEXT))
+
+
+async def printed(core: Core, *lines: str) -> str:
+    return await Sitting(core, Typed(*lines)).run()
+
+
+async def seed_of(core: Core, story_id: int) -> int:
+    return (await core.row(story_id)).sampling.seed
+
+
+# -- on a pipe -------------------------------------------------------------------------------------
+async def test_the_demonstration(told: Core, capsys: pytest.CaptureFixture[str]) -> None:
+    sitting = Sitting(
+        told, Typed("/story horror A lonely lighthouse", "/as reader", "/vote 1 up", "/top")
+    )
+    assert await sitting.run() == (
+        "#1 · horror by ada\n"
+        f"{STORY}\n"
+        f"👍 0 👎 0 · written by scripted, seed {await seed_of(told, 1)}\n"
+        "\n"
+        "You are reader now.\n"
+        "👍 for story #1. It has 1 up, 0 down.\n"
+        "The best stories\n"
+        "🥇 👍 1 👎 0  #1 · horror by ada\n"
+        f"   {STORY}\n"
+    )
+    assert sitting.platform.failures == 0
+    assert capsys.readouterr().err == ""
+
+
+async def test_errors_go_to_standard_error_with_their_line_and_are_counted(
+    told: Core, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sitting = Sitting(
+        told,
+        Typed(
+            "# a remark",
+            "",
+            "/story horor A house",
+            "   ",
+            "/read twelve",
+            "hello there",
+            "/dance",
+            "/vote 9 up",
+            "/as",
+            "/genres",
+        ),
+    )
+    out = await sitting.run()
+    assert out.startswith("Genres and ways to begin\nsuperhero (superhero)\n")
+    assert capsys.readouterr().err.splitlines() == [
+        "line 3: /story horor A house: I don't know the genre “horor”. Did you mean horror? "
+        "Choose one of: superhero, sci_fi, action, drama, horror, thriller.",
+        "line 5: /read twelve: “twelve” is not a story's number. Give a number such as 12.",
+        "line 6: hello there: I don't know the command hello. /help lists them all.",
+        "line 7: /dance: I don't know the command /dance. /help lists them all.",
+        "line 8: /vote 9 up: There is no story #9 here.",
+        "line 9: /as: There is nothing to read in that. Please write a few words.",
+    ]
+    assert sitting.platform.failures == 6
+
+
+async def test_a_story_that_fails_is_printed_and_counted(make_core: MakeCore) -> None:
+    core = await make_core(engine=telling(""))
+    sitting = Sitting(core, Typed("/story horror A house"))
+    assert await sitting.run() == (
+        "#1 · horror by ada\n"
+        "Nothing came to me for that opening. Try /retry 1, or another opening.\n"
+        "\n"
+    )
+    assert sitting.platform.failures == 1
+
+
+async def test_a_mishap_of_ours_does_not_end_the_console(
+    told: Core, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def mishap(*given: object) -> None:
+        raise ZeroDivisionError
+
+    told.service.random = mishap  # type: ignore[method-assign, assignment]
+    sitting = Sitting(told, Typed("/random", "/queue"))
+    assert await sitting.run() == "Nobody is waiting, none is being written.\n"
+    assert sitting.platform.failures == 1
+    assert capsys.readouterr().err == (
+        "line 1: /random: Something went wrong on my side, and nothing was lost. "
+        "Please try again.\n"
+    )
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_what_the_operator_must_mend_ends_it(told: Core) -> None:
+    async def broken(*given: object) -> None:
+        raise DatabaseError("the disk fell off")
+
+    told.service.random = broken  # type: ignore[method-assign, assignment]
+    with pytest.raises(DatabaseError):
+        await printed(told, "/random")
+
+
+async def test_quit_leaves_before_the_end_of_input(told: Core) -> None:
+    assert await printed(told, "/quit", "/genres") == ""
+
+
+async def test_continue_retry_read_random_and_mine(told: Core) -> None:
+    out = await printed(
+        told,
+        "/story horror A lonely lighthouse",
+        "/continue #1 Then a bell",
+        "/continue 1",
+        "/retry 1",
+    )
+    blocks = out.split("\n\n")
+    assert [block.splitlines()[:2] for block in blocks[:4]] == [
+        ["#1 · horror by ada", STORY],
+        ["#2 · horror by ada · continues #1", "Then a bell stood there. It was dark."],
+        ["#3 · horror by ada · continues #1", "stood there. It was dark."],
+        ["#4 · horror by ada · another version of #1", STORY],
+    ]
+    assert (await printed(told, "/read #2")).strip() == blocks[1].strip()
+    assert (await printed(told, "/random scary")).startswith("#")
+    assert await printed(told, "/mine") == (
+        "Your stories\n"
+        f"1. 👍 0 👎 0  #4 · horror by ada · another version of #1\n   {STORY}\n"
+        "2. 👍 0 👎 0  #3 · horror by ada · continues #1\n   stood there. It was dark.\n"
+        "3. 👍 0 👎 0  #2 · horror by ada · continues #1\n"
+        "   Then a bell stood there. It was dark.\n"
+        f"4. 👍 0 👎 0  #1 · horror by ada\n   {STORY}\n"
+    )
+
+
+async def test_titles_lengths_and_tabs(told: Core) -> None:
+    out = await printed(told, '/story\thorror "The Lamp" A lonely lighthouse length:short')
+    assert out.splitlines()[:3] == [
+        "#1 · horror by ada",
+        "The Lamp",
+        f'"The Lamp" is a horror film. {STORY}',
+    ]
+    assert (await told.row(1)).sampling.max_new_tokens == 100
+
+
+async def test_votes_top_and_its_periods(told: Core) -> None:
+    out = await printed(
+        told,
+        "/story horror A lonely lighthouse",
+        "/as ben",
+        "/vote 1 down",
+        "/vote 1 up",
+        "/vote 1 clear",
+        "/top horror week",
+    )
+    assert out.split("\n\n")[1].splitlines() == [
+        "You are ben now.",
+        "👎 for story #1. It has 0 up, 1 down.",
+        "👍 for story #1. It has 1 up, 0 down.",
+        "Your vote on story #1 is taken back. It has 0 up, 0 down.",
+        "The best stories",
+        "🥇 👍 0 👎 0  #1 · horror by ada",
+        f"   {STORY}",
+    ]
+
+
+async def test_cancel_and_queue(make_core: MakeCore) -> None:
+    """Another sitting's story, since on a pipe each command waits for its own."""
+    core = await make_core(worker=False)
+    me = Caller("console", "ada", "ada", "console", "console")
+    story = await core.service.write(me, "horror", "A lonely lighthouse")
+    assert await printed(core, "/queue", f"/cancel {story.id}", "/queue") == (
+        "One story is waiting, none is being written.\n"
+        "A new story would begin in about 40 seconds.\n"
+        "Your story #1 is number 1 in line.\n"
+        "#1 · horror by ada\n"
+        "A lonely lighthouse\n"
+        "Cancelled.\n"
+        "\n"
+        "Nobody is waiting, none is being written.\n"
+        "A new story would begin in about 20 seconds.\n"
+    )
+
+
+async def test_about_privacy_and_help(told: Core) -> None:
+    await eventually(lambda: told.queue._engine is not None)  # type: ignore[attr-defined]
+    about = await printed(told, "/about")
+    assert "Model: scripted (revision 1), 0 million parameters, on none. Licence: MIT." in about
+    assert "/forget removes it" in await printed(told, "/privacy")
+    help_text = await printed(told, "/help")
+    for command in wording.COMMANDS:
+        assert f"\n/{command}" in help_text
+    assert "/as NAME" in help_text
+
+
+async def test_export_and_forget(told: Core) -> None:
+    out = await printed(told, "/story horror A lonely lighthouse", "/export")
+    data = json.loads(out.split("\n\n", 1)[1])
+    assert data["member"]["name"] == "ada"
+    assert [story["text"] for story in data["stories"]] == [STORY]
+    assert await printed(told, "/forget") == (
+        "Done. One story lost its words and there were no votes.\n"
+    )
+    assert (await told.row(1)).status is Status.DELETED
+
+
+async def test_markup_in_what_people_write_is_only_text(told: Core) -> None:
+    out = await printed(told, "/story horror [bold]A house[/bold] \x1b[31m:smile:")
+    assert out.splitlines()[1].startswith("[bold]A house[/bold] [31m:smile: stood")
+
+
+# -- on a terminal ---------------------------------------------------------------------------------
+async def test_a_person_is_welcomed_and_errors_have_no_line(
+    told: Core, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = await Sitting(told, Typed("/dance", is_terminal=True)).run()
+    assert out.startswith("You are ada. Try: /story horror A lonely lighthouse.")
+    assert capsys.readouterr().err == "I don't know the command /dance. /help lists them all.\n"
+
+
+async def test_a_story_grows_on_the_terminal_and_ctrl_c_stops_it(make_core: MakeCore) -> None:
+    core = await make_core(engine=telling(TEXT))
+    core.gate.hold()
+    sitting = Sitting(core, Typed("/story horror A lonely lighthouse", is_terminal=True))
+    running = asyncio.create_task(sitting.run())
+    await eventually(lambda: sitting.platform._showing is not None)
+    core.gate.give(2)
+    await core.begun(1, "there.")
+    await eventually(lambda: "stood there." in sitting.printed)
+    assert sitting.platform.interrupt()
+    await running
+    assert sitting.printed.rstrip().endswith("A lonely lighthouse stood there.\nCancelled.")
+    assert (await core.row(1)).status is Status.CANCELLED
+    assert sitting.platform.failures == 0
+    assert not sitting.platform.interrupt()
+
+
+async def test_ctrl_c_on_a_pipe_means_the_program(make_core: MakeCore) -> None:
+    core = await make_core(engine=telling(TEXT))
+    core.gate.hold()
+    sitting = Sitting(core, Typed("/story horror A lonely lighthouse"))
+    running = asyncio.create_task(sitting.run())
+    await eventually(lambda: sitting.platform._showing is not None)
+    assert not sitting.platform.interrupt()
+    core.gate.open()
+    await running
+    assert (await core.row(1)).status is Status.FINISHED
+
+
+async def test_ctrl_c_as_the_story_ends(told: Core) -> None:
+    """The cancel comes too late, and says nothing."""
+    sitting = Sitting(told, Typed(is_terminal=True))
+    story = await told.finished()
+    sitting.platform._showing = story.id
+    assert sitting.platform.interrupt()
+    stopping = sitting.platform._stopping
+    assert stopping is not None
+    await stopping
+
+
+@pytest.mark.parametrize(("answer", "status"), [("y", Status.DELETED), ("", Status.FINISHED)])
+async def test_forget_asks_a_person_first(told: Core, answer: str, status: Status) -> None:
+    await printed(told, "/story horror A lonely lighthouse")
+    out = await Sitting(told, Typed("/forget", answer, is_terminal=True)).run()
+    assert "Are you sure? [y/N]" in out
+    assert (await told.row(1)).status is status
+
+
+# -- reading lines ---------------------------------------------------------------------------------
+async def read_all(monkeypatch: pytest.MonkeyPatch, data: bytes) -> list[str]:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
+    reader = LineReader()
+    assert not reader.is_terminal
+    lines = []
+    async with asyncio.timeout(PATIENCE_S):
+        while (line := await reader.next()) is not None:
+            lines.append(line)
+    return lines
+
+
+async def test_lines_from_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = "\ufeff/story horror Größe\r\n\n/top".encode()
+    assert await read_all(monkeypatch, data) == ["/story horror Größe", "", "/top"]
+
+
+async def test_a_wrong_letter_spoils_its_line_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = b"/story horror Gr\xf6\xdfe\n/top\n"
+    assert await read_all(monkeypatch, data) == ["/story horror Gr\ufffd\ufffde", "/top"]
+
+
+async def test_no_input_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert await LineReader().next() is None
+
+
+async def test_the_end_of_a_persons_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter(["/top", EOFError()])
+
+    def typed(prompt: str) -> str:
+        answer = next(answers)
+        if isinstance(answer, EOFError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr("builtins.input", typed)
+    reader = LineReader()
+    reader.is_terminal = True
+    assert [await reader.next(), await reader.next()] == ["/top", None]
