@@ -7,13 +7,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import aiohttp
 import discord
 
 from bot.discord.cards import Card
-from bot.discord.replies import Interaction, Reply, own_channel
+from bot.discord.replies import Interaction, Reply
 from bot.live_message import EditLater, MessageGone
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ class StoryMessages:
         message_ids: messages that exist already, first to last.
         reply: the interaction that asked for the story; None after a restart.
         token_life_s: how long its token is good for, from now.
+        on_sent: told the id of each further message.
     """
 
     def __init__(
@@ -42,7 +43,9 @@ class StoryMessages:
         reply: Reply | None = None,
         *,
         token_life_s: float = TOKEN_LIFE_S,
+        on_sent: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
+        self._on_sent = on_sent
         self._channel = channel
         self._ids = message_ids
         self._token: Interaction | None = reply.interaction if reply else None
@@ -69,8 +72,7 @@ class StoryMessages:
                 await message.edit(embed=card.embed(), view=card.view(), allowed_mentions=nobody)
             else:
                 view = card.view() or discord.utils.MISSING
-                sent = await self._channel.send(embed=card.embed(), view=view)
-                self._ids.append(sent.id)
+                await self._sent(await self._channel.send(embed=card.embed(), view=view))
 
     async def _put_by_token(self, token: Interaction, index: int, card: Card) -> bool:
         """False when the token is dead."""
@@ -94,8 +96,12 @@ class StoryMessages:
             await token.followup.edit_message(self._ids[index], embed=embed, view=view)
         else:
             shown = view or discord.utils.MISSING
-            sent = await token.followup.send(embed=embed, view=shown, wait=True)
-            self._ids.append(sent.id)
+            await self._sent(await token.followup.send(embed=embed, view=shown, wait=True))
+
+    async def _sent(self, message: discord.Message) -> None:
+        self._ids.append(message.id)
+        if self._on_sent is not None:
+            await self._on_sent(message.id)
 
     async def remove(self, index: int) -> None:
         """Delete the last message, which the final text does not need."""
@@ -105,16 +111,6 @@ class StoryMessages:
                 await self._token.followup.delete_message(message_id)
             elif self._channel is not None:
                 await self._channel.get_partial_message(message_id).delete()
-
-
-def messages_of(reply: Reply, token_life_s: float) -> StoryMessages:
-    """The messages of a story that was just asked for."""
-    interaction = reply.interaction
-    channel_id = own_channel(interaction)
-    channel = None
-    if channel_id is not None:
-        channel = interaction.client.get_partial_messageable(channel_id)
-    return StoryMessages(channel, [reply.message_id], reply, token_life_s=token_life_s)
 
 
 @contextlib.contextmanager

@@ -44,6 +44,33 @@ async def test_open_stories_finish_in_their_own_messages_after_a_restart(stage: 
     assert stage.fake.messages(stage.channel) == messages
 
 
+async def test_an_end_that_was_not_shown_is_shown_after_a_restart(stage: Stage) -> None:
+    await stage.start(desk={"grace_s": 0.1})
+    stage.house.gate.hold(after_tokens=5)
+    answer = await stage.ask(prompt="Then the power failed")
+    message = await answer.message("▌")
+    stage.fake.delay("PATCH", "@original", 30.0)
+    stage.house.gate.open()
+    assert await _stored(stage) is Status.FINISHED
+    assert not is_finished(message)
+    await stage.start()
+    await stage.fake.until(lambda: is_finished(message), "the end")
+    edits = len(message.versions)
+    await stage.start()
+    assert len(message.versions) == edits  # shown once: there is nothing to resume
+
+
+async def test_a_last_edit_under_way_arrives_before_the_bot_stops(stage: Stage) -> None:
+    stage.house.gate.hold(after_tokens=5)
+    answer = await stage.ask()
+    message = await answer.message("▌")
+    stage.fake.delay("PATCH", "@original", 0.3)
+    stage.house.gate.open()
+    assert await _stored(stage) is Status.FINISHED
+    await stage.house.close()
+    assert is_finished(message)
+
+
 async def test_a_dead_token_goes_on_through_the_channel(stage: Stage) -> None:
     stage.house.gate.hold(after_tokens=5)
     answer = await stage.ask()

@@ -191,6 +191,24 @@ async def test_a_long_story_is_split_at_sentences(
     assert {page.versions[-1].via for page in pages()} == {via}
 
 
+async def test_pages_shown_before_a_restart_are_not_shown_twice(stage: Stage) -> None:
+    engine = ScriptedEngine(lambda request: f" {SENTENCE * 130}", context_length=8_000)
+    await stage.start(engine=engine, length_long=4_000, desk={"grace_s": 0.1})
+    follow_up = r"^/webhooks/\d+/[^/]+$"
+    stage.fake.delay("POST", follow_up, 0.0)
+    stage.fake.delay("POST", follow_up, 30.0)
+    await stage.ask(length="long", prompt="Once")
+    await stage.fake.until(lambda: len(stage.fake.calls_to("POST", follow_up)) == 2, "page three")
+    assert len(await stage.house.store.posts(1)) == 2
+    await stage.start()
+
+    def pages() -> list[Message]:
+        return stage.fake.messages(stage.channel)
+
+    await stage.fake.until(lambda: any(map(is_finished, pages())), "the last page", 30)
+    assert [page.embeds[0]["footer"]["text"][:3] for page in pages()] == ["1/3", "2/3", "#1 "]
+
+
 async def test_a_failed_story_says_so_and_offers_another(stage: Stage) -> None:
     await stage.start(engine=ScriptedEngine(fail_on=lambda request: True))
     answer = await stage.ask()
