@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_COMMIT = re.compile(r"(gguf-)?[0-9a-f]{7,64}")  # and not the name of a branch, such as "main"
 _ASSUMED_CONTEXT = 2048  # tokens; for the few configurations that name no length
 
 
@@ -200,8 +202,8 @@ def _with_adapter(
     """`model` with `adapter` merged in, its embeddings first grown by the adapter's tokens."""
     from peft import PeftModel
 
-    wanted = read_adapter_config(adapter).get("revision")
-    if wanted and revision and wanted != revision:
+    wanted = str(read_adapter_config(adapter).get("revision"))
+    if revision and _COMMIT.fullmatch(wanted) and wanted != revision:
         raise ModelUnusable(
             f"its adapter in {adapter} was made for revision {wanted} of the base model, and this "
             f"is {revision}"

@@ -142,7 +142,7 @@ class TorchEngine:
             while self._admit(batch, jobs):
                 for sequence in batch.step():
                     if jobs[sequence].deliver():
-                        del jobs[sequence]
+                        batch.remove(jobs.pop(sequence).sequence)
         finally:
             with self._wake:
                 self._closing = True
@@ -197,11 +197,14 @@ class _Job:
 
     def deliver(self) -> bool:
         """Send what the sequence has written since the last time; whether that was the end."""
-        if self.sequence.error:
-            self.fail(_explained(self.sequence.error))
+        try:
+            if self.sequence.error:
+                raise self.sequence.error
+            written, finish = self.sequence.written, self.sequence.finish
+            text = self._text.add(written[self._n_delivered :], final=finish is not None)
+        except Exception as error:  # of the model or its tokenizer: this story's end, no other's
+            self.fail(_explained(error))
             return True
-        written, finish = self.sequence.written, self.sequence.finish
-        text = self._text.add(written[self._n_delivered :], final=finish is not None)
         self._n_delivered = len(written)
         if text or finish:
             _tell(self._loop, self.outbox.put_nowait, TextChunk(text, len(written), finish))

@@ -17,7 +17,7 @@ from model.genres import DEFAULT_GENRES
 
 def refused(folder: Path, adapter: Path | None = None) -> str:
     with pytest.raises(ModelUnusable) as caught:
-        load(ModelSource("mine", folder, "r1", adapter), device="cpu")
+        load(ModelSource("mine", folder, "a" * 40, adapter), device="cpu")
     text = str(caught.value)
     assert text.startswith("The model mine")
     assert "\n" not in text
@@ -153,6 +153,19 @@ def test_a_window_of_attention_bounds_the_context(tmp_path: Path, llama_folder: 
     assert load(ModelSource("m", folder), device="cpu").info.context_length == 24
 
 
+def test_loading_touches_no_network(
+    gpt2_folder: Path, monkeypatch: pytest.MonkeyPatch, tied_llama_folder: Path
+) -> None:
+    import socket
+
+    def connect(self: socket.socket, address: object) -> None:
+        raise AssertionError(f"a connection to {address}")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    for folder in (gpt2_folder, tied_llama_folder):
+        load(ModelSource("m", folder), device="cpu")
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
 def test_a_device_that_is_not_there(llama_folder: Path) -> None:
     with pytest.raises(ModelUnusable, match="device is cuda, but torch sees no such GPU"):
@@ -181,7 +194,7 @@ def make_adapter(base_folder: Path, folder: Path, **how: Any) -> Path:
     tokenizer.add_tokens(NEW_TOKENS)
     base.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     config = LoraConfig(
-        r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False, revision="r1",
+        r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False, revision="a" * 40,
         task_type="CAUSAL_LM", **how,
     )  # fmt: skip
     with torch.random.fork_rng():
@@ -206,7 +219,7 @@ def assert_merged_as_peft_runs_it(base_folder: Path, adapter: Path) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    loaded = load(ModelSource("mine", base_folder, "r1", adapter), device="cpu")
+    loaded = load(ModelSource("mine", base_folder, "a" * 40, adapter), device="cpu")
     assert loaded.info.has_genre_tokens
     assert loaded.info.adapter_hash is not None and len(loaded.info.adapter_hash) == 64
     bare = AutoModelForCausalLM.from_pretrained(base_folder).eval()
@@ -245,9 +258,11 @@ def test_an_adapter_for_another_base_is_refused(
     llama_folder: Path, gpt2_folder: Path, adapter: Path
 ) -> None:
     assert "does not fit it" in refused(gpt2_folder, adapter)
-    edit(adapter / "adapter_config.json", revision="r0")
+    edit(adapter / "adapter_config.json", revision="b" * 40)
     text = refused(llama_folder, adapter)
-    assert "was made for revision r0 of the base model, and this is r1" in text
+    assert f"was made for revision {'b' * 40} of the base model, and this is {'a' * 40}" in text
+    edit(adapter / "adapter_config.json", revision="main")  # the name of a branch says nothing
+    load(ModelSource("mine", llama_folder, "a" * 40, adapter), device="cpu")
 
 
 @gone_from_transformers

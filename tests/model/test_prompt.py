@@ -163,6 +163,7 @@ def test_what_a_member_types_is_never_a_control_token(
 
 
 @pytest.mark.model
+@pytest.mark.timeout(300)  # the first to ask fetches the model
 def test_nor_for_the_default_model(default_model: LoadedModel) -> None:
     tokens = [*default_model.tokenizer.get_added_vocab(), "<EOS>", "<horror>"]
     assert len(tokens) == 19
@@ -291,7 +292,7 @@ messy = st.lists(
 
 
 @given(before=st.one_of(st.just(""), messy), raw=messy, final=st.booleans())
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @example(before="", raw="x < ", final=False)
 @example(before="", raw="[[1]2", final=False)
 @example(before="", raw="<|\n]", final=True)
@@ -302,7 +303,7 @@ def test_cleaning_clean_text_changes_nothing(before: str, raw: str, final: bool)
 
 
 @given(before=st.one_of(st.just(""), messy), raw=messy)
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_what_has_been_shown_stays_while_the_story_grows(before: str, raw: str) -> None:
     shown = before
     for end in range(len(raw) + 1):
@@ -312,7 +313,7 @@ def test_what_has_been_shown_stays_while_the_story_grows(before: str, raw: str) 
 
 
 @given(before=st.one_of(st.just(""), messy), raw=messy)
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_the_end_trims_only_the_tail(before: str, raw: str) -> None:
     shown = clean_story(before, raw, final=False)
     whole = clean_story(before, raw, final=True)

@@ -174,6 +174,7 @@ def test_the_cache_is_the_users_unless_told_otherwise(tmp_path: Path) -> None:
 
 
 @pytest.mark.model
+@pytest.mark.timeout(300)  # the first to ask fetches the model
 def test_the_real_default_is_complete_and_says_what_it_is(default_folder: Path) -> None:
     card = describe("default")
     assert card.folder == default_folder

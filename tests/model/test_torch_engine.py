@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from model.checkpoint import LoadedModel
 from model.engine import (
+    EngineError,
     GenerationFailed,
     GenerationRequest,
     ModelUnusable,
@@ -147,6 +149,32 @@ async def test_what_goes_wrong_in_loading_is_raised_on_opening() -> None:
         async with open_engine(str(Path(__file__).parent)):
             pass
     assert "engine" not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_a_machine_without_torch_is_told_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, gpt2: LoadedModel
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(EngineError, match=r"torch is not installed.*cliffhanger\[worker\]"):
+        async with TorchEngine(lambda: gpt2):
+            pass
+
+
+async def test_text_that_cannot_be_decoded_ends_its_story_alone(
+    gpt2: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = TextStream.add
+
+    def add_or_fail(self: TextStream, tokens: list[int], *, final: bool = False) -> str:
+        if gpt2.tokenizer.decode(self._window).startswith("bad"):
+            raise ValueError("no such token")
+        return add(self, tokens, final=final)
+
+    monkeypatch.setattr(TextStream, "add", add_or_fail)
+    async with TorchEngine(lambda: gpt2, slots=1, threads=1) as engine:
+        with pytest.raises(GenerationFailed, match="ValueError: no such token"):
+            await chunks_of(engine, greedy("bad", max_new_tokens=30))
+        assert await chunks_of(engine, greedy("A ship", max_new_tokens=30))
 
 
 async def test_loading_does_not_block_the_loop(gpt2: LoadedModel) -> None:
