@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Self
 
 from model.engine import EngineInfo, FinishReason, GenerationFailed, GenerationRequest, TextChunk
@@ -95,7 +95,7 @@ class ScriptedEngine:
     async def __aexit__(self, *exc: object) -> None:
         self._free = None
 
-    async def generate(self, request: GenerationRequest) -> AsyncIterator[TextChunk]:
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[TextChunk, None]:
         """See `Engine.generate`."""
         try:
             self._genres.get(request.genre)
@@ -112,7 +112,7 @@ class ScriptedEngine:
             finally:
                 self.running -= 1
 
-    async def _write(self, request: GenerationRequest) -> AsyncIterator[TextChunk]:
+    async def _write(self, request: GenerationRequest) -> AsyncGenerator[TextChunk, None]:
         tokens = _TOKEN.findall(self._text_for(request))
         limit = self._limit(request)
         finish: FinishReason = "length" if len(tokens) > limit else "stop"

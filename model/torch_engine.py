@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -101,7 +101,7 @@ class TorchEngine:
             await asyncio.to_thread(self._thread.join)
         self._thread = self._loaded = None
 
-    async def generate(self, request: GenerationRequest) -> AsyncIterator[TextChunk]:
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[TextChunk, None]:
         """See `Engine.generate`."""
         job = _Job(request, self._opened())
         with self._wake:
