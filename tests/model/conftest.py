@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from model.checkpoint import LoadedModel, ModelSource, load
-from model.engine import ModelNotFound
+from model.engine import ModelNotFound, SamplingParams
 from model.genres import DEFAULT_GENRES
 from model.prompt import BOS, EOS, PAD
 from model.registry import pull_default
@@ -115,3 +117,46 @@ def default_folder() -> Path:
 @pytest.fixture(scope="session")
 def default_model(default_folder: Path) -> LoadedModel:
     return load(ModelSource("default", default_folder, "pinned"), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def generate_greedily() -> Callable[[LoadedModel, list[int], SamplingParams], list[int]]:
+    """Transformers' own greedy continuation of a prompt, up to the first control token."""
+    import torch
+
+    def generate(loaded: LoadedModel, prompt: list[int], params: SamplingParams) -> list[int]:
+        control = loaded.format.control_ids
+        output: Any = loaded.model.generate(  # type: ignore[operator]
+            torch.tensor([prompt]),
+            attention_mask=torch.ones(1, len(prompt), dtype=torch.int64),
+            do_sample=False,
+            max_new_tokens=params.max_new_tokens,
+            repetition_penalty=params.repetition_penalty,
+            eos_token_id=sorted(control),
+            pad_token_id=0,
+        )
+        tokens: list[int] = output[0, len(prompt) :].tolist()
+        return tokens[:-1] if tokens[-1] in control else tokens
+
+    return generate
+
+
+@pytest.fixture(scope="session")
+def make_wheel() -> Callable[..., Path]:
+    """Writes the smallest wheel that pip accepts, thing-1.0, with `members` in it, to a folder."""
+
+    def make(folder: Path, **members: bytes) -> Path:
+        wheel = folder / "thing-1.0-py3-none-any.whl"
+        info = {
+            "METADATA": "Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n",
+            "WHEEL": "Wheel-Version: 1.0\nTag: py3-none-any\n",
+            "RECORD": "",
+        }
+        with zipfile.ZipFile(wheel, "w") as archive:
+            for name, text in info.items():
+                archive.writestr(f"thing-1.0.dist-info/{name}", text)
+            for name, data in members.items():
+                archive.writestr(name, data)
+        return wheel
+
+    return make

