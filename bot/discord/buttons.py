@@ -7,6 +7,7 @@ registered when the bot starts, so nothing is kept per message.
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
 import discord
@@ -21,7 +22,7 @@ from bot.discord.replies import (
     locale_of,
     think,
 )
-from bot.domain import StoryUpdate, VoteValue
+from bot.domain import Caller, Story, StoryUpdate, VoteValue
 from bot.errors import AlreadyEnded
 from bot.texts import say
 
@@ -56,6 +57,14 @@ class _Pressable(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], tem
         """Acknowledge, then do what the button says. May raise anything."""
         raise NotImplementedError
 
+    async def ask(
+        self, interaction: Interaction, use_case: Callable[[Caller, int], Awaitable[Story]]
+    ) -> None:
+        """Ask for a story that comes of this one, and show it in a new message."""
+        reply = await think(interaction, public=True)
+        story = await use_case(caller_of(interaction), self.story_id)
+        await interaction.client.desk.show_new(reply, story)
+
 
 class VoteButton(_Pressable, template=r"vote:(?P<story>\d{1,18}):(?P<direction>up|down)"):
     """👍 or 👎; the counts on the message follow."""
@@ -72,20 +81,14 @@ class ContinueButton(_Pressable, template=r"continue:(?P<story>\d{1,18})"):
     """The next part, in a new message."""
 
     async def pressed(self, interaction: Interaction) -> None:
-        reply = await think(interaction, public=True)
-        desk = interaction.client.desk
-        story = await desk.service.continue_story(caller_of(interaction), self.story_id)
-        await desk.show_new(reply, story)
+        await self.ask(interaction, interaction.client.desk.service.continue_story)
 
 
 class AgainButton(_Pressable, template=r"again:(?P<story>\d{1,18})"):
     """Another version, in a new message."""
 
     async def pressed(self, interaction: Interaction) -> None:
-        reply = await think(interaction, public=True)
-        desk = interaction.client.desk
-        story = await desk.service.retry(caller_of(interaction), self.story_id)
-        await desk.show_new(reply, story)
+        await self.ask(interaction, interaction.client.desk.service.retry)
 
 
 class CancelButton(_Pressable, template=r"cancel:(?P<story>\d{1,18})"):
