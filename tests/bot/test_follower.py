@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes.core import PATIENCE_S, Core, caller, eventually, telling
@@ -322,3 +323,19 @@ async def test_nothing_is_kept_of_stories_that_ended(core: Core) -> None:
     assert not core.service._asking
     with pytest.raises(StoryNotFound):
         await core.ended(99)
+
+
+async def test_a_story_just_being_finished_at_the_stop_is_finished(make_core: MakeCore) -> None:
+    core = await make_core(engine=telling(" stood there. Alone."))
+    finish, finishing = core.store.finish_story, asyncio.Event()
+
+    async def slowly(*given: Any) -> bool:
+        finishing.set()
+        await asyncio.sleep(0.05)
+        return await finish(*given)
+
+    core.store.finish_story = slowly  # type: ignore[method-assign]
+    story = await core.service.write(ADA, "horror", "A house")
+    await finishing.wait()
+    await core.service.__aexit__()
+    assert (await core.row(story.id)).text == "A house stood there. Alone."

@@ -6,6 +6,7 @@ Whatever the order: every story ends, is finished at most once, and nothing of i
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -32,12 +33,14 @@ END;
 """
 
 
-async def live(core: Core, name: str, dice: random.Random) -> None:
+async def live(core: Core, name: str, dice: random.Random, until: float = math.inf) -> None:
     """One member's hour: asks, cancels, continues, votes, forgets."""
     me = caller(name)
     service = core.service
     for _ in range(12):
         await asyncio.sleep(dice.random() * 0.01)
+        if asyncio.get_running_loop().time() > until:
+            return
         some_id = dice.randint(1, 40)
         action = dice.choice(["write", "write", "write", "cancel", "continue", "retry", "vote"])
         with suppress(MemberError):
@@ -102,3 +105,32 @@ async def test_every_story_ends_once_and_leaves_nothing_behind(
     assert len(ended) > 3
     assert len(ended) == len(set(ended))
     assert all(tally[1:3] == tally[3:5] for tally in tallies)
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_restarts_in_the_middle_of_it_all_lose_nothing(
+    make_core: MakeCore, core_database: Path, seed: int
+) -> None:
+    """Stopped at whatever moment, and started again."""
+    dice = random.Random(seed)
+    with closing(sqlite3.connect(core_database)) as connection:
+        connection.executescript(JOURNAL)
+    for _ in range(4):
+        core = await make_core(engine=lambda gate: ScriptedEngine(step=gate.step, slots=2))
+        evening = asyncio.get_running_loop().time() + dice.random() * 0.15
+        await asyncio.gather(*(live(core, name, dice, evening) for name in MEMBERS[:3]))
+        await core.stop()
+    core = await make_core()
+    await eventually(lambda: not core.service._tasks)
+
+    assert await core.store.unfinished_stories() == []
+    with closing(sqlite3.connect(core_database)) as connection:
+        ended = connection.execute("SELECT story_id FROM journal").fetchall()
+        closed = connection.execute("SELECT id FROM stories ORDER BY id").fetchall()
+        blank = connection.execute(
+            "SELECT count(*) FROM stories "
+            "WHERE status = 'finished' AND (text = '' OR model IS NULL)"
+        ).fetchone()
+    assert len(closed) > 3
+    assert sorted(ended) == closed
+    assert blank == (0,)
