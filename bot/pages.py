@@ -7,9 +7,10 @@ import unicodedata
 from collections.abc import Callable
 
 _BREAKS = (
-    re.compile(r"\S(?=\s*\n\n)"),  # paragraphs
-    re.compile(r"[.!?…]+[\"”’')\]]*(?=\s)|[。！？]+[」』”]*"),  # sentences
-    re.compile(r"\S(?=\s)"),  # words
+    # What a page may end at, and how much of it must be filled then.
+    (re.compile(r"\S(?=\s*\n\n)"), 1 / 2),  # paragraphs
+    (re.compile(r"[.!?…]+[\"”’')\]]*(?=\s)|[。！？]+[」』”]*"), 1 / 2),  # sentences
+    (re.compile(r"\S(?=\s)"), 0),  # words
 )
 _JOINER = "\u200d"
 _LONGEST_CHARACTER = 32
@@ -45,10 +46,10 @@ def _longest_prefix(text: str, limit: int, measure: Callable[[str], int]) -> int
 
 
 def _cut(text: str, most: int) -> int:
-    """Where to end a page of at most `most` characters: past its half, at the best break."""
-    for pattern in _BREAKS:
+    """Where to end a page of at most `most` characters: at the best break."""
+    for pattern, share in _BREAKS:
         ends = [found.end() for found in pattern.finditer(text, 0, most + 2) if found.end() <= most]
-        if ends and ends[-1] > most // 2:
+        if ends and ends[-1] > most * share:
             return ends[-1]
     return _between_characters(text, most)
 
