@@ -14,7 +14,7 @@ from fakes.core import PATIENCE_S, Core, caller, eventually, telling
 
 from bot import follower
 from bot.domain import Post, Status, Story, StoryUpdate
-from bot.errors import AlreadyEnded, DatabaseError, Stopping, StoryNotFound
+from bot.errors import AlreadyEnded, DatabaseError, Stopping, StoreBusy, StoryNotFound
 from bot.follower import Feed
 from bot.store import database
 from model.engine import GenerationRequest, SamplingParams
@@ -186,12 +186,11 @@ async def test_a_cancel_that_the_stop_overtakes_says_so(make_core: MakeCore) -> 
     await core.begun(story.id)
     closing_story = asyncio.Event()
 
-    async def never(story_id: int, text: str = "") -> bool:
+    async def busy(story_id: int, text: str = "") -> bool:
         closing_story.set()
-        await asyncio.sleep(PATIENCE_S)
-        return False
+        raise StoreBusy
 
-    core.store.cancel_story = never  # type: ignore[method-assign]
+    core.store.cancel_story = busy  # type: ignore[method-assign]
     cancelling = asyncio.create_task(core.service.cancel(ADA, story.id))
     await closing_story.wait()
     await core.service.__aexit__()

@@ -96,7 +96,7 @@ async def last_of(queue: StoryQueue, story_id: int) -> JobUpdate:
 
 async def pen_is_free(queue: StoryQueue) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while (await queue.state()).writing:  # noqa: ASYNC110
+        while (await queue.state()).writing:
             await asyncio.sleep(0)
 
 
@@ -357,7 +357,7 @@ async def test_cancel_between_the_taking_and_the_first_step() -> None:
     await queue.submit(job(1))
     await queue.submit(job(2))
     async with working(queue, pen):
-        while not queue._writing:  # noqa: ASYNC110 (before its task takes a step)
+        while not queue._writing:
             await asyncio.sleep(0)
         assert pen.taken == []  # its task is made, and has not run
         await queue.cancel(1)

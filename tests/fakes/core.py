@@ -186,5 +186,5 @@ class Core:
 async def eventually(condition: Callable[[], bool]) -> None:
     """Give way to other tasks until `condition` holds."""
     async with asyncio.timeout(PATIENCE_S):
-        while not condition():  # noqa: ASYNC110 (whatever it may be)
+        while not condition():
             await asyncio.sleep(0.001)
