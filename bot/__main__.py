@@ -206,9 +206,12 @@ async def _write_one(engine: Engine, request: GenerationRequest, genres: GenreTa
             completion += chunk.text
             so_far = clean_story(request.prompt, completion, final=False, table=genres)
             whole = clean_story(request.prompt, completion, final=True, table=genres)
-            # Until the end a text without a whole sentence ends in "…", which may not stay.
-            if chunk.finish_reason is not None or so_far.startswith(whole):
-                print(whole.removeprefix(shown), end="", flush=True)
+            # While the story grows, what follows a sentence decides whether it was one:
+            # "Run!" she cried.
+            rest = so_far[len(whole) :] if so_far.startswith(whole) else ""
+            settled = rest[:1].isspace() and rest.strip()
+            if chunk.finish_reason is not None or settled:
+                print(whole[len(shown) :], end="", flush=True)
                 shown = whole
         print()
         seconds = time.monotonic() - began

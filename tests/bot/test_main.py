@@ -10,11 +10,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
-from bot.__main__ import main
+from bot.__main__ import _write_one, main
+from model.engine import EngineInfo, GenerationRequest, TextChunk
+from model.genres import DEFAULT_GENRES
+from model.prompt import clean_story
 
 DEMONSTRATION = "/story horror A lonely lighthouse\n/as reader\n/vote 1 up\n/top\n"
 CLEAN = ("MODEL", "DISCORD_TOKEN", "TELEGRAM_TOKEN", "DATABASE_URL", "GENRES_FILE", "LOG_LEVEL")
@@ -171,3 +175,42 @@ def test_doctor_says_ok_or_what_to_do(tmp_path: Path) -> None:
     assert "gone" in said["model"]
     assert unwell.returncode == 1
     assert list(tmp_path.iterdir()) == []
+
+
+class LetterEngine:
+    """An engine that writes a given text letter by letter."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self.info = EngineInfo("letters", "1", None, 0, 9999, "none", "none", True)
+        self.slots = 1
+
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[TextChunk, None]:
+        for n, letter in enumerate(self._text):
+            yield TextChunk(letter, n + 1)
+        yield TextChunk("", len(self._text), "stop")
+
+    async def __aenter__(self) -> LetterEngine:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        (' said: "Run!" she cried. "Who? Me?" he asked. They r', '"Who? Me?" he asked.'),
+        (" went under... them? he wondered. And so on [1] and", "them? he wondered."),
+        (" met Mr. Hale in the U.S. and was glad. So he", "was glad."),
+        (" never ended a sentence in all its li", "in all its…"),
+        (" ends. Really? she was not su", "A door ends."),
+    ],
+)
+async def test_a_streamed_story_is_printed_once_and_ends_as_it_is_stored(
+    capsys: pytest.CaptureFixture[str], text: str, printed: str
+) -> None:
+    await _write_one(LetterEngine(text), GenerationRequest("horror", "A door"), DEFAULT_GENRES)
+    out = capsys.readouterr().out
+    assert out == clean_story("A door", text, final=True) + "\n"
+    assert out.endswith(printed + "\n")
