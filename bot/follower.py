@@ -205,18 +205,5 @@ class Follower:
             retry=retry_if_exception_type(StoreBusy), wait=wait_exponential(max=30), sleep=_pause
         ):
             with attempt:
-                return await _whole(call)
+                return await call()
         raise AssertionError("retries have no end")
-
-
-async def _whole(call: Callable[[], Awaitable[Result]]) -> Result:
-    """A call that a stop does not cut in two: it comes to its end, and then the stop goes on.
-
-    A story just being finished is finished, and no half transaction stays behind with its lock.
-    """
-    task = asyncio.ensure_future(call())
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.gather(task, return_exceptions=True)
-        raise

@@ -36,11 +36,13 @@ from bot.store.database import Database, is_missing_reference, parse_url, sqlite
 from bot.store.migrate import missing_file, require_head
 from bot.store.rows import OPEN, is_open, is_readable, post_from, select_stories, story_from
 from bot.store.tables import BEST_FIRST, notes, posts, stories
+from bot.store.whole import whole_calls
 
 _FEW = 1000
 """Up to so many stories are fetched and sorted in about a millisecond."""
 
 
+@whole_calls
 class SqlStore:
     """The `StoryStore` at a URL. `clock` tells the time in seconds since the Unix epoch."""
 

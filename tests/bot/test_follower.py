@@ -327,14 +327,19 @@ async def test_nothing_is_kept_of_stories_that_ended(core: Core) -> None:
 async def test_a_story_just_being_finished_at_the_stop_is_finished(make_core: MakeCore) -> None:
     core = await make_core(engine=telling(" stood there. Alone."))
     finish, finishing = core.store.finish_story, asyncio.Event()
+    with closing(sqlite3.connect(core.url.removeprefix("sqlite:///"))) as other:
 
-    async def slowly(*given: Any) -> bool:
-        finishing.set()
+        async def against_a_lock(*given: Any) -> bool:
+            other.execute("BEGIN IMMEDIATE")
+            asyncio.get_running_loop().call_later(0.05, finishing.set)
+            return await finish(*given)
+
+        core.store.finish_story = against_a_lock  # type: ignore[method-assign]
+        story = await core.service.write(ADA, "horror", "A house")
+        await finishing.wait()
+        stopping = asyncio.create_task(core.service.__aexit__())
         await asyncio.sleep(0.05)
-        return await finish(*given)
-
-    core.store.finish_story = slowly  # type: ignore[method-assign]
-    story = await core.service.write(ADA, "horror", "A house")
-    await finishing.wait()
-    await core.service.__aexit__()
+        assert not stopping.done()
+        other.rollback()
+        await stopping
     assert (await core.row(story.id)).text == "A house stood there. Alone."
