@@ -43,8 +43,9 @@ class LineReader:
             return None
         if self.is_terminal:
             return _typed()
-        # As bytes: a wrong letter in the text layer would take the lines around it along.
-        line = sys.stdin.buffer.readline()
+        # As bytes: a wrong letter in the text layer would take the lines around it along. And
+        # past the buffer: its lock, held while waiting for a line, aborts a process that stops.
+        line = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer).readline()
         return line.decode("utf-8", "replace").strip("\r\n\ufeff") if line else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 
@@ -365,6 +366,23 @@ async def test_a_wrong_letter_spoils_its_line_only(monkeypatch: pytest.MonkeyPat
 async def test_no_input_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     assert await LineReader().next() is None
+
+
+def test_a_process_stops_while_it_waits_for_a_line() -> None:
+    """Python aborts where a thread waits inside the buffer of standard input."""
+    program = """
+import asyncio
+from bot.console.lines import LineReader
+async def main():
+    line = asyncio.ensure_future(LineReader().next())
+    await asyncio.wait([line], timeout=0.3)
+asyncio.run(main())
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert process.wait(timeout=30) == 0, process.stderr.read()
 
 
 async def test_the_end_of_a_persons_input(monkeypatch: pytest.MonkeyPatch) -> None:
