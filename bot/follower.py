@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -102,7 +103,19 @@ class Follower:
         await self._queue.cancel(self._story.id)
 
     async def run(self) -> None:
-        """Follow a submitted story until it is closed, trying again if its writing failed."""
+        """Follow a submitted story until it is closed, trying again if its writing failed.
+
+        Cancelled, as at a stop, it hands an attempt under way back: only a crash counts as one.
+        """
+        try:
+            await self._follow()
+        except asyncio.CancelledError:
+            if self._story.status is Status.WRITING:
+                with suppress(StoreBusy):
+                    await self._store.hand_back_story(self._story.id)
+            raise
+
+    async def _follow(self) -> None:
         while (last := await self._hear()).event == "failed" and self._may_try_again():
             await self._submit(even_if_full=True)
         await self._stubbornly(lambda: self._close(last))

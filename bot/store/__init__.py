@@ -56,6 +56,10 @@ class StoryStore(Protocol):
         """queued|writing → writing, one more attempt; the new count, None if it is closed."""
         ...
 
+    async def hand_back_story(self, story_id: int) -> None:
+        """writing → queued, one attempt less: it was stopped by us, through no fault of its own."""
+        ...
+
     async def finish_story(self, story_id: int, text: str, provenance: Provenance) -> bool:
         """queued|writing → finished, once: False if the story was closed before."""
         ...

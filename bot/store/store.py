@@ -124,6 +124,14 @@ class SqlStore:
             )
         return attempt
 
+    async def hand_back_story(self, story_id: int) -> None:
+        async with self._db.write() as connection:
+            await connection.execute(
+                update(stories)
+                .where(stories.c.id == story_id, stories.c.status == Status.WRITING)
+                .values(status=Status.QUEUED, attempts=stories.c.attempts - 1)
+            )
+
     async def finish_story(self, story_id: int, text: str, provenance: Provenance) -> bool:
         return await self._close(
             story_id,

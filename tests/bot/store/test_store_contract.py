@@ -156,6 +156,20 @@ async def test_each_attempt_is_counted(house: House) -> None:
     assert (writing.status, writing.attempts) == (Status.WRITING, 3)
 
 
+async def test_an_attempt_stopped_by_us_is_handed_back(house: House) -> None:
+    story, closed = await house.queued(), await house.queued()
+    await house.store.hand_back_story(story.id)
+    assert [await house.store.begin_attempt(story.id) for _ in range(2)] == [1, 2]
+    await house.store.hand_back_story(story.id)
+    kept = await house.store.story(story.id)
+    assert kept is not None and (kept.status, kept.attempts) == (Status.QUEUED, 1)
+
+    await bring_to(house.store, closed.id, Status.FINISHED)
+    before = await house.store.story(closed.id)
+    await house.store.hand_back_story(closed.id)
+    assert await house.store.story(closed.id) == before
+
+
 @pytest.mark.parametrize("status", CLOSED)
 async def test_a_closed_story_stays_as_it_is(house: House, status: Status) -> None:
     story = await house.queued()
