@@ -196,8 +196,8 @@ def only_one_on(database_url: str) -> Iterator[None]:
         yield
         return
     lock = FileLock(Path(f"{path}.lock"), timeout=0)
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
         raise DatabaseError(
