@@ -61,6 +61,10 @@ ModelName = Annotated[
     str | None, typer.Argument(help='"default", a folder or a Hub id. Default: what MODEL says.')
 ]
 
+QUIET = ("aiosqlite", "alembic", "discord", "filelock", "httpcore", "httpx", "telegram")
+"""Libraries that log no more than warnings, at DEBUG too: what else they say holds tokens,
+members' words, or nothing new."""
+
 stdout = Console(highlight=False)
 stderr = Console(stderr=True, highlight=False)
 
@@ -90,7 +94,7 @@ def _log_at(level: str) -> None:
         handler = logging.StreamHandler()
         form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=level, format=form, handlers=[handler], force=True)
-    for noisy in ("alembic", "httpx", "discord.client", "discord.gateway", "filelock"):
+    for noisy in QUIET:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.root.level))
 
 

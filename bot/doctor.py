@@ -109,7 +109,8 @@ async def _queue(settings: Settings) -> Finding:
             await queue.state()
     except OperatorError as error:
         return Finding("queue", False, str(error))
-    return Finding("queue", True, f"{settings.queue_url} is reachable")
+    transport = settings.queue_url.partition(":")[0]  # what follows may hold a password
+    return Finding("queue", True, f"{transport} is reachable")
 
 
 def _disk(settings: Settings) -> Finding:

@@ -126,6 +126,8 @@ def open_queue(url: str, *, max_waiting: int = 200) -> StoryQueue:
         from bot.queue.memory import MemoryQueue
 
         return MemoryQueue(max_waiting)
+    transport = url.partition(":")[0]  # what follows may hold a password
     raise SettingsError(
-        f"QUEUE_URL is {url!r}: no such queue. Use memory:// (one process does everything)."
+        f"QUEUE_URL begins with {transport!r}: no such queue. Use memory:// (one process does "
+        "everything)."
     )

@@ -97,13 +97,14 @@ def test_one_story_goes_to_standard_output_alone(tmp_path: Path) -> None:
         (("story", "horror", "--top-p", "7"), {}, "top_p is 7.0; it must be above 0, at most 1."),
         (("story", "horror", "x" * 601), {}, "That opening has 601 characters; I can take 600."),
         (("run",), {"SLOTS": "0"}, "SLOTS: Input should be greater than or equal to 1"),
-        (("run",), {"TOP_P": "7"}, "top_p is 7.0; it must be above 0, at most 1"),
+        (("run",), {"TOP_P": "7"}, "TOP_P is 7.0; it must be above 0, at most 1"),
         (("run",), {"GENRES_FILE": "none.yaml"}, "none.yaml"),
         (("run", "--platform", "irc"), {}, "There is no platform 'irc'."),
         (("run", "--platform", "discord"), {}, "DISCORD_TOKEN is not set."),
         (("run", "--no-worker"), {}, "QUEUE_URL=memory:// lives inside one process"),
         (("worker",), {}, "QUEUE_URL=memory:// lives inside one process"),
-        (("run",), {"QUEUE_URL": "amqp://x"}, "QUEUE_URL is 'amqp://x': no such queue."),
+        (("run",), {"QUEUE_URL": "amqp://:x@y"}, "QUEUE_URL begins with 'amqp': no such"),
+        (("run",), {"DATABASE_URL": "sqlite:////dev/null/x.db"}, "Cannot write beside the"),
         (("db", "upgrade"), {"DATABASE_URL": "mysql://x/y"}, "DATABASE_URL names 'mysql'."),
         (("db", "backup", "b.db"), {}, "cliffhanger.db"),
         (("model", "pull", "gpt2", "--from", "x.whl"), {}, "--from brings the default model"),
@@ -129,6 +130,7 @@ def test_an_operators_mistake_is_one_clear_sentence(
     out, err = capsys.readouterr()
     assert err.startswith("cliffhanger: ")
     assert says in err
+    assert ":x@y" not in err  # a password
     assert out == ""
 
 
@@ -163,6 +165,15 @@ def test_a_second_bot_on_one_database_is_told_so(tmp_path: Path) -> None:
         first.send_signal(signal.SIGTERM)
         assert first.wait(timeout=30) == 0
         first.stdin.close()
+
+
+def test_libraries_log_no_words_and_no_tokens(tmp_path: Path) -> None:
+    """At DEBUG too, aiosqlite would log each statement with its values."""
+    done = cliffhanger(tmp_path, "run", stdin="/story drama A secret\n", LOG_LEVEL="DEBUG")
+    assert done.returncode == 0
+    assert "A secret" in done.stdout
+    assert "asyncio: Using selector" in done.stderr  # it is DEBUG indeed
+    assert "A secret" not in done.stderr
 
 
 def test_doctor_says_ok_or_what_to_do(tmp_path: Path) -> None:
