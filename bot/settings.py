@@ -34,7 +34,9 @@ class Settings(BaseSettings):
         None, description="Bot token from Discord's developer portal. Empty: no Discord."
     )
     discord_api_url: str | None = Field(
-        None, description="Discord HTTP API to use instead of the official one, such as a proxy."
+        None,
+        description="Discord HTTP API to use instead of the official one, such as a proxy, with "
+        "its version (https://proxy.example/api/v10).",
     )
     discord_gateway_url: str | None = Field(
         None, description="Discord gateway to use instead of the official one (ws:// or wss://)."
@@ -165,6 +167,8 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsError(_explain(lines)) from None
     except UnicodeDecodeError as error:
         raise SettingsError(f".env is not UTF-8 text: {error}") from None
+    except OSError as error:
+        raise SettingsError(f".env cannot be read: {error.strerror}") from None
     try:
         settings.sampling()
     except ValueError as error:

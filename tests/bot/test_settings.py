@@ -116,6 +116,14 @@ def test_a_file_in_another_encoding() -> None:
         load_settings()
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_file_of_someone_else() -> None:
+    Path(".env").write_text("MODEL=gpt2\n")
+    Path(".env").chmod(0)
+    with pytest.raises(SettingsError, match=r"\.env cannot be read"):
+        load_settings()
+
+
 @pytest.mark.parametrize("wrong", [{}, {"slots": 0}, {"temperature": 0}])
 def test_no_secret_gets_out(monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any]) -> None:
     secrets = {
