@@ -105,6 +105,17 @@ def parse_id(text: str) -> int:
     return int(digits)
 
 
+def parse_newest_or_id(text: str) -> int | None:
+    """A story's number, None where nothing is typed. Raises NotANumber."""
+    return parse_id(text) if text.strip() else None
+
+
+def parse_continue(text: str) -> tuple[int, str]:
+    """`12 The door opened` → (12, "The door opened"). Raises NotANumber."""
+    number, prompt = _word(text)
+    return parse_id(number), prompt
+
+
 def parse_vote(text: str) -> tuple[int, VoteValue]:
     """`12 up` → (12, 1). Raises NotANumber, NotAChoice."""
     number, choice = _word(text)

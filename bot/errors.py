@@ -12,7 +12,7 @@ CliffhangerError
 │   │   ├── StoryNotFound / NoStories
 │   │   ├── OwnStory
 │   │   ├── NotYours
-│   │   └── NotFinished / AlreadyEnded
+│   │   └── NotFinished / AlreadyEnded / NothingToCancel
 │   └── TryLater              would work at another time
 │       ├── QueueFull
 │       ├── TooManyPending / QuotaUsed / CoolingDown
@@ -153,6 +153,12 @@ class AlreadyEnded(NotPossible):
     """values: id. Cancelling a story that is not being written any more."""
 
     key = "error-already-ended"
+
+
+class NothingToCancel(NotPossible):
+    """No story of the member's is waiting or being written."""
+
+    key = "error-nothing-to-cancel"
 
 
 class TryLater(MemberError):

@@ -23,6 +23,7 @@ from bot.domain import (
     PERIOD_SECONDS,
     Caller,
     Forgotten,
+    Member,
     NewStory,
     Period,
     Post,
@@ -36,6 +37,7 @@ from bot.errors import (
     AlreadyEnded,
     NoStories,
     NotFinished,
+    NothingToCancel,
     NotYours,
     Stopping,
     StoryNotFound,
@@ -174,13 +176,15 @@ class StoryService:
             caller, genre, old.title, old.prompt, sampling, old, Relation.VERSION
         )
 
-    async def cancel(self, caller: Caller, story_id: int) -> Story:
+    async def cancel(self, caller: Caller, story_id: int | None = None) -> Story:
         """Stop a story of the caller's own, queued or being written; what was written is kept.
 
-        Raises StoryNotFound, NotYours, AlreadyEnded (it finished first), Stopping.
+        Without an id it is their newest. Raises StoryNotFound, NotYours, NothingToCancel,
+        AlreadyEnded (it finished first), Stopping.
         """
-        story = await self.read(caller, story_id)
-        member, _ = await self._store.enter(caller)
+        if story_id is None:
+            story_id = await self._newest_open(caller)
+        member, story = await self._find(caller, story_id)
         if story.author_id != member.id:
             raise NotYours(id=story_id)
         follower = self._open.get(story_id)
@@ -194,6 +198,13 @@ class StoryService:
         if story.status is not Status.CANCELLED:
             raise AlreadyEnded(id=story_id)
         return story
+
+    async def _newest_open(self, caller: Caller) -> int:
+        member, _ = await self._store.enter(caller)
+        newest = max(self._open_of(member.id), default=None)
+        if newest is None:
+            raise NothingToCancel
+        return newest
 
     async def _cancel_lost(self, story: Story) -> Story:
         """Cancel what is open in the store only (its follower failed). Raises AlreadyEnded."""
@@ -220,14 +231,8 @@ class StoryService:
     # -- reading -------------------------------------------------------------------------------
     async def read(self, caller: Caller, story_id: int) -> Story:
         """A story of this community, or of the caller's own. Raises StoryNotFound."""
-        member, community = await self._store.enter(caller)
-        story = await self._store.story(story_id)
-        if story is None or story.status is Status.DELETED:
-            raise StoryNotFound(id=story_id)
-        if story.community_id != community.id and story.author_id != member.id:
-            raise StoryNotFound(id=story_id)
-        follower = self._open.get(story_id)
-        return follower.feed.latest.story if follower and story.status.is_open else story
+        _, story = await self._find(caller, story_id)
+        return story
 
     async def random(self, caller: Caller, genre: str = "") -> Story:
         """Any finished story of this community. Raises UnknownGenre, NoStories."""
@@ -297,8 +302,7 @@ class StoryService:
 
         Raises StoryNotFound, NotFinished, OwnStory.
         """
-        story = await self.read(caller, story_id)
-        member, _ = await self._store.enter(caller)
+        member, story = await self._find(caller, story_id)
         return replace(story, tally=await self._store.cast_vote(member.id, story_id, value))
 
     # -- a member's own data -------------------------------------------------------------------
@@ -339,6 +343,17 @@ class StoryService:
         await self._store.save_note(key, value)
 
     # -- inside --------------------------------------------------------------------------------
+    async def _find(self, caller: Caller, story_id: int) -> tuple[Member, Story]:
+        """The caller, and a story they may see as it is by now. Raises StoryNotFound."""
+        member, community = await self._store.enter(caller)
+        story = await self._store.story(story_id)
+        if story is None or story.status is Status.DELETED:
+            raise StoryNotFound(id=story_id)
+        if story.community_id != community.id and story.author_id != member.id:
+            raise StoryNotFound(id=story_id)
+        follower = self._open.get(story_id)
+        return member, follower.feed.latest.story if follower and story.status.is_open else story
+
     def _open_of(self, member_id: int) -> dict[int, Follower]:
         """A member's stories still to be written."""
         return {

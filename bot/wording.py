@@ -6,7 +6,7 @@ for its markup. Pure.
 
 from __future__ import annotations
 
-from bot.domain import Relation, Status, Story, StoryUpdate, VoteValue
+from bot.domain import Period, Relation, Status, Story, StoryUpdate, VoteValue
 from bot.service import QueueView
 from bot.texts import say
 from model.engine import EngineInfo
@@ -17,7 +17,8 @@ COMMANDS = (
     "story", "continue", "retry", "cancel", "read", "random", "top", "mine", "vote",
     "queue", "genres", "about", "privacy", "export", "forget", "help",
 )  # fmt: skip
-"""Every command of the service, in the order of /help; each has a sentence `help-<command>`."""
+"""Every command of the service, in the order of /help; each has the sentences
+`help-<command>` and, for platforms that have only text, `usage-<command>`."""
 
 
 def wait(seconds: float, locale: str) -> str:
@@ -101,6 +102,14 @@ def headline(story: Story, most: int = 80) -> str:
     text = story.title or story.text or story.prompt
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def top_title(genre: str, period: Period, genres: GenreTable, locale: str) -> str:
+    """`The best horror stories · week`; `genre` may be "", else it is one of the table."""
+    title = say("top-title", locale)
+    if genre:
+        title = say("top-title-genre", locale, genre=genres.get(genre).label)
+    return title if period == "all" else f"{title} · {say(f'period-{period}', locale)}"
 
 
 def queue_lines(view: QueueView, locale: str) -> list[str]:

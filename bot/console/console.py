@@ -15,7 +15,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from bot import wording
-from bot.commands import parse_id, parse_story_args, parse_top, parse_vote
+from bot.commands import (
+    parse_continue,
+    parse_id,
+    parse_newest_or_id,
+    parse_story_args,
+    parse_top,
+    parse_vote,
+)
 from bot.console.lines import LineReader
 from bot.console.screen import LOCALE, Screen
 from bot.domain import Caller, Status, Story
@@ -121,11 +128,8 @@ class ConsolePlatform:
         )
 
     async def _continue(self, rest: str) -> None:
-        number, *prompt = rest.split(maxsplit=1) or [""]
-        story_id = parse_id(number)
-        await self._show(
-            await self._service.continue_story(self._caller, story_id, "".join(prompt))
-        )
+        story_id, prompt = parse_continue(rest)
+        await self._show(await self._service.continue_story(self._caller, story_id, prompt))
 
     async def _retry(self, rest: str) -> None:
         await self._show(await self._service.retry(self._caller, parse_id(rest)))
@@ -151,7 +155,7 @@ class ConsolePlatform:
             await self._service.cancel(self._caller, story_id)
 
     async def _cancel(self, rest: str) -> None:
-        self._screen.story(await self._service.cancel(self._caller, parse_id(rest)))
+        self._screen.story(await self._service.cancel(self._caller, parse_newest_or_id(rest)))
 
     async def _read(self, rest: str) -> None:
         self._screen.story(await self._service.read(self._caller, parse_id(rest)))
@@ -162,7 +166,8 @@ class ConsolePlatform:
     async def _top(self, rest: str) -> None:
         genre, period = parse_top(rest)
         stories = await self._service.top(self._caller, genre, period)
-        self._screen.stories(say("top-title", LOCALE), stories, medals=True)
+        title = wording.top_title(genre, period, self._service.genres, LOCALE)
+        self._screen.stories(title, stories, medals=True)
 
     async def _mine(self, rest: str) -> None:
         stories = await self._service.mine(self._caller)
@@ -208,7 +213,7 @@ class ConsolePlatform:
     async def _help(self, rest: str) -> None:
         self._screen.title(say("help-title", LOCALE))
         for command in wording.COMMANDS:
-            usage = say(f"console-usage-{command}", LOCALE)
+            usage = say(f"usage-{command}", LOCALE)
             self._screen.say(f"{usage:<46} {say(f'help-{command}', LOCALE)}")
         self._screen.say(say("console-help-more", LOCALE))
 

@@ -18,7 +18,7 @@ from bot.discord.markup import escape, escaped_size, fit
 from bot.domain import Status, Story, StoryUpdate
 from bot.pages import split_pages
 from bot.texts import say
-from model.genres import GenreTable, UnknownGenre
+from model.genres import GenreTable
 
 TITLE, DESCRIPTION, FOOTER = 256, 4_096, 2_048
 """Most characters of an embed's parts (docs: resources/message#embed-object-embed-limits)."""
@@ -91,14 +91,6 @@ def colour_of(genre: str) -> int:
     return red << 16 | green << 8 | blue
 
 
-def label_of(genre: str, genres: GenreTable) -> str:
-    """The genre as read by people, also when the operator took it off the table."""
-    try:
-        return genres.get(genre).label
-    except UnknownGenre:
-        return genre
-
-
 def story_cards(update: StoryUpdate, genres: GenreTable, locale: str) -> list[Card]:
     """The messages that show a story in its present state; while open it is a single one."""
     story = update.story
@@ -140,12 +132,12 @@ def _open_card(update: StoryUpdate, genres: GenreTable, locale: str) -> Card:
 
 
 def _title(story: Story, genres: GenreTable) -> str:
-    return fit(story.title or label_of(story.genre, genres).capitalize(), TITLE)
+    return fit(story.title or wording.genre_label(story, genres).capitalize(), TITLE)
 
 
 def _footer(story: Story, genres: GenreTable, locale: str) -> str:
     """Author, model and seed. Discord shows a footer without markdown: nothing to escape."""
-    byline = wording.byline(story, label_of(story.genre, genres), locale)
+    byline = wording.byline(story, wording.genre_label(story, genres), locale)
     parts = (byline, wording.written_by(story, locale))
     return " · ".join(part for part in parts if part)[:FOOTER]
 

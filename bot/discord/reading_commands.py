@@ -6,7 +6,7 @@ Stories and the best list are for everybody to see; the rest answers the member 
 from __future__ import annotations
 
 from bot import wording
-from bot.discord.cards import genre_cards, help_cards, label_of, list_card, text_cards
+from bot.discord.cards import genre_cards, help_cards, list_card, text_cards
 from bot.discord.replies import Interaction, caller_of, think
 from bot.discord.story_commands import StoryId
 from bot.domain import Period
@@ -29,11 +29,7 @@ async def top(interaction: Interaction, genre: str = "", period: Period = "all")
     reply = await think(interaction, public=True)
     service = interaction.client.desk.service
     stories = await service.top(caller_of(interaction), genre, period)
-    if genre:
-        label = label_of(genre, service.genres)
-        title = say("top-title-genre", reply.locale, genre=label)
-    else:
-        title = say("top-title", reply.locale)
+    title = wording.top_title(genre, period, service.genres, reply.locale)
     await reply.show([list_card(title, stories, reply.locale, medals=True)])
 
 

@@ -45,15 +45,8 @@ async def retry(interaction: Interaction, id: StoryId) -> None:
 
 async def cancel(interaction: Interaction, id: StoryId | None = None) -> None:
     reply = await think(interaction, public=False)
-    service, caller = interaction.client.desk.service, caller_of(interaction)
-    if id is None:
-        mine = (await service.queue_view(caller)).mine
-        if not mine:
-            await reply.show(text_cards([say("discord-nothing-to-cancel", reply.locale)]))
-            return
-        id = max(mine)[0]
-    await service.cancel(caller, id)
-    await reply.show(text_cards([say("discord-cancelled", reply.locale, id=id)]))
+    story = await interaction.client.desk.service.cancel(caller_of(interaction), id)
+    await reply.show(text_cards([say("story-cancelled-id", reply.locale, id=story.id)]))
 
 
 async def suggest_genres(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:

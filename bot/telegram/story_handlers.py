@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from bot import wording
-from bot.commands import parse_id, parse_story_args, parse_top, parse_vote
+from bot.commands import (
+    parse_continue,
+    parse_id,
+    parse_newest_or_id,
+    parse_story_args,
+    parse_top,
+    parse_vote,
+)
 from bot.domain import Story, StoryUpdate
 from bot.errors import UnknownCommand
 from bot.service import StoryService
@@ -22,7 +29,6 @@ from bot.telegram.view import (
     list_pages,
     story_pages,
     text_page,
-    top_title,
 )
 from bot.telegram.vote_keyboard import forget_keyboard
 from bot.texts import say
@@ -69,9 +75,8 @@ class StoryHandlers:
         await self._present(ask, story)
 
     async def _continue(self, ask: Ask) -> None:
-        number, _, prompt = ask.text.partition(" ")
-        story = await self._service.continue_story(ask.caller, parse_id(number), prompt)
-        await self._present(ask, story)
+        story_id, prompt = parse_continue(ask.text)
+        await self._present(ask, await self._service.continue_story(ask.caller, story_id, prompt))
 
     async def _retry(self, ask: Ask) -> None:
         await self._present(ask, await self._service.retry(ask.caller, parse_id(ask.text)))
@@ -80,8 +85,8 @@ class StoryHandlers:
         await self._live.present(story, ask.place, ask.caller.locale)
 
     async def _cancel(self, ask: Ask) -> None:
-        await self._service.cancel(ask.caller, parse_id(ask.text))
-        await ask.reply([text_page(say("story-cancelled", ask.caller.locale))])
+        story = await self._service.cancel(ask.caller, parse_newest_or_id(ask.text))
+        await ask.reply([text_page(say("story-cancelled-id", ask.caller.locale, id=story.id))])
 
     async def _read(self, ask: Ask) -> None:
         await self._show(ask, await self._service.read(ask.caller, parse_id(ask.text)))
@@ -96,7 +101,7 @@ class StoryHandlers:
     async def _top(self, ask: Ask) -> None:
         genre, period = parse_top(ask.text)
         stories = await self._service.top(ask.caller, genre, period)
-        title = top_title(genre, period, self._service.genres, ask.caller.locale)
+        title = wording.top_title(genre, period, self._service.genres, ask.caller.locale)
         await ask.reply(list_pages(title, stories, self._service.genres, ranked=True))
 
     async def _mine(self, ask: Ask) -> None:

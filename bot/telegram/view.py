@@ -15,12 +15,11 @@ from telegram import InlineKeyboardMarkup
 from telegram.constants import MessageLimit
 
 from bot import wording
-from bot.domain import Period, Status, Story, StoryUpdate
+from bot.domain import Status, Story, StoryUpdate
 from bot.pages import split_pages
 from bot.telegram.vote_keyboard import story_keyboard
 from bot.texts import say
 from model.genres import GenreTable
-from model.genres import UnknownGenre as NoSuchGenre
 
 PAGE_SIZE = int(MessageLimit.MAX_TEXT_LENGTH)
 """4,096 characters after entities parsing; we keep the escaped text, which is longer, below it."""
@@ -67,7 +66,7 @@ def story_pages(update: StoryUpdate, genres: GenreTable, locale: str) -> list[Pa
 
 
 def _head(story: Story, genres: GenreTable, locale: str) -> str:
-    line = f"<i>{escape(wording.byline(story, genre_label(story, genres), locale))}</i>"
+    line = f"<i>{escape(wording.byline(story, wording.genre_label(story, genres), locale))}</i>"
     if not story.title:
         return line
     return f"<b>{escape(story.title[:_MAX_TITLE])}</b>\n{line}"
@@ -82,14 +81,6 @@ def _body(story: Story) -> str:
 
 def _paragraphs(*parts: str) -> str:
     return "\n\n".join(part for part in parts if part)
-
-
-def genre_label(story: Story, genres: GenreTable) -> str:
-    """As written in a sentence. A story may be older than the present genre table."""
-    try:
-        return genres.get(story.genre).label
-    except NoSuchGenre:
-        return story.genre
 
 
 def list_pages(title: str, stories: list[Story], genres: GenreTable, *, ranked: bool) -> list[Page]:
@@ -107,16 +98,8 @@ def _place(index: int) -> str:
 
 def _list_line(mark: str, story: Story, genres: GenreTable) -> str:
     votes = f"👍 {story.tally.ups} 👎 {story.tally.downs}"
-    details = f"#{story.id} · {escape(genre_label(story, genres))} · {votes}"
+    details = f"#{story.id} · {escape(wording.genre_label(story, genres))} · {votes}"
     return f"{mark} <b>{escape(wording.headline(story))}</b>\n     {details}"
-
-
-def top_title(genre: str, period: Period, genres: GenreTable, locale: str) -> str:
-    """`The best horror stories · week`."""
-    title = say("top-title", locale)
-    if genre:
-        title = say("top-title-genre", locale, genre=genres.get(genre).label)
-    return title if period == "all" else f"{title} · {period}"
 
 
 def genre_pages(genres: GenreTable, locale: str) -> list[Page]:
@@ -132,10 +115,13 @@ def genre_pages(genres: GenreTable, locale: str) -> list[Page]:
 
 
 def help_pages(locale: str) -> list[Page]:
-    """What each command does."""
-    usage = f"{escape(say('telegram-for-example', locale))} <code>{escape(EXAMPLE)}</code>"
-    lines = [f"/{name} · {escape(say(f'help-{name}', locale))}" for name in wording.COMMANDS]
-    return line_pages([f"<b>{escape(say('help-title', locale))}</b>", *lines, "", usage])
+    """How each command is typed, and what it does."""
+    example = f"{escape(say('telegram-for-example', locale))} <code>{escape(EXAMPLE)}</code>"
+    lines = [
+        f"{escape(say(f'usage-{name}', locale))} · {escape(say(f'help-{name}', locale))}"
+        for name in wording.COMMANDS
+    ]
+    return line_pages([f"<b>{escape(say('help-title', locale))}</b>", *lines, "", example])
 
 
 def line_pages(lines: Iterable[str]) -> list[Page]:

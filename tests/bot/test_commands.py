@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands import StoryArgs, parse_id, parse_story_args, parse_top, parse_vote
+from bot.commands import (
+    StoryArgs,
+    parse_continue,
+    parse_id,
+    parse_newest_or_id,
+    parse_story_args,
+    parse_top,
+    parse_vote,
+)
 from bot.errors import MemberError, NotAChoice, NotANumber
 from model.genres import DEFAULT_GENRES
 
@@ -90,6 +98,25 @@ def test_not_a_story_number(text: str) -> None:
 )
 def test_a_vote(text: str, vote: tuple[int, int]) -> None:
     assert parse_vote(text) == vote
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("12", (12, "")),
+        ("#12 The door opened", (12, "The door opened")),
+        ("12\nThe door\nopened", (12, "The door\nopened")),
+    ],
+)
+def test_continue(text: str, asked: tuple[int, str]) -> None:
+    assert parse_continue(text) == asked
+
+
+def test_the_newest_or_a_certain_one() -> None:
+    assert parse_newest_or_id(" ") is None
+    assert parse_newest_or_id("#12") == 12
+    with pytest.raises(NotANumber):
+        parse_newest_or_id("newest")
 
 
 def test_not_a_vote() -> None:

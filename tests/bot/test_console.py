@@ -233,7 +233,7 @@ async def test_votes_top_and_its_periods(told: Core) -> None:
         "👎 for story #1. It has 0 up, 1 down.",
         "👍 for story #1. It has 1 up, 0 down.",
         "Your vote on story #1 is taken back. It has 0 up, 0 down.",
-        "The best stories",
+        "The best horror stories · week",
         "🥇 👍 0 👎 0  #1 · horror by ada",
         f"   {STORY}",
     ]

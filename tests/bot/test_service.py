@@ -16,6 +16,7 @@ from bot.errors import (
     CoolingDown,
     NoStories,
     NotFinished,
+    NothingToCancel,
     NothingToRead,
     NotYours,
     OwnStory,
@@ -267,6 +268,16 @@ async def test_cancel_while_queued(make_core: MakeCore) -> None:
     assert (await core.queue.state()).waiting == ()
     core.start_worker()
     assert (await core.finished()).id != story.id
+
+
+async def test_cancel_without_a_number_takes_the_members_newest(make_core: MakeCore) -> None:
+    core = await make_core(worker=False)
+    first, second = [await core.service.write(ADA, "horror", words) for words in ("One", "Two")]
+    await core.service.write(BEN, "horror", "Three")
+    assert (await core.service.cancel(ADA)).id == second.id
+    assert (await core.service.cancel(ADA)).id == first.id
+    with pytest.raises(NothingToCancel):
+        await core.service.cancel(ADA)
 
 
 async def test_cancel_while_writing_keeps_what_was_written_and_frees_the_slot(

@@ -24,7 +24,8 @@ BOT = Path(texts.__file__).parent
 OPTIONS = ("genre", "prompt", "title", "length", "id", "period", "vote")
 BUILT_KEYS = {
     "help-": wording.COMMANDS,
-    "console-usage-": wording.COMMANDS,
+    "usage-": wording.COMMANDS,
+    "period-": ("day", "week", "month"),
     "discord-option-": OPTIONS,
 }
 """Prefixes that the code completes, and with what."""
@@ -81,6 +82,7 @@ ERRORS: list[tuple[MemberError, str]] = [
         "Story #12345 is not finished, so that can't be done with it.",
     ),
     (errors.AlreadyEnded(id=12345), "Story #12345 is not being written any more."),
+    (errors.NothingToCancel(), "None of your stories is waiting or being written."),
     (
         errors.QueueFull(20.0),
         "So many stories are waiting that I can't take another now. "

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bot import wording
-from bot.domain import Provenance, Relation, Status, Story, StoryUpdate, Tally
+from bot.domain import Period, Provenance, Relation, Status, Story, StoryUpdate, Tally
 from bot.service import QueueView
 from model.engine import EngineInfo, SamplingParams
 from model.genres import DEFAULT_GENRES
@@ -54,6 +54,18 @@ def test_the_byline() -> None:
 
 def test_a_genre_that_left_the_table() -> None:
     assert wording.genre_label(replace(STORY, genre="haiku"), DEFAULT_GENRES) == "haiku"
+
+
+@pytest.mark.parametrize(
+    ("genre", "period", "title"),
+    [
+        ("", "all", "The best stories"),
+        ("", "day", "The best stories · day"),
+        ("sci-fi", "month", "The best science fiction stories · month"),
+    ],
+)
+def test_the_title_of_the_best(genre: str, period: Period, title: str) -> None:
+    assert wording.top_title(genre, period, DEFAULT_GENRES, "en") == title
 
 
 def test_what_wrote_it() -> None:

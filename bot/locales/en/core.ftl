@@ -27,6 +27,7 @@ error-own-story = You can't vote on your own story. Others will.
 error-not-yours = Only the author of story #{ $id } can do that.
 error-not-finished = Story #{ $id } is not finished, so that can't be done with it.
 error-already-ended = Story #{ $id } is not being written any more.
+error-nothing-to-cancel = None of your stories is waiting or being written.
 error-queue-full = So many stories are waiting that I can't take another now. Please try again in about { $minutes ->
     [one] a minute
    *[other] { $minutes } minutes
@@ -60,6 +61,7 @@ story-queued-wait = { $position ->
 story-waiting = Waiting for a writer.
 story-thinking = Thinking …
 story-cancelled = Cancelled.
+story-cancelled-id = Story #{ $id } is cancelled.
 story-deleted = This story was deleted.
 story-byline = #{ $id } · { $genre } by { $author }
 story-written-by = written by { $model }, seed { $seed }
@@ -78,6 +80,9 @@ wait-minutes = { $n ->
 ## Lists
 top-title = The best stories
 top-title-genre = The best { $genre } stories
+period-day = day
+period-week = week
+period-month = month
 mine-title = Your stories
 queue-line = { $waiting ->
     [0] Nobody is waiting
@@ -137,6 +142,24 @@ help-privacy = what I keep about you
 help-export = your data as a file
 help-forget = remove your data
 help-help = this list
+
+## Help: what to type, where a platform has only text
+usage-story = /story GENRE ["TITLE"] [OPENING] [length:long]
+usage-continue = /continue ID [OPENING]
+usage-retry = /retry ID
+usage-cancel = /cancel [ID]
+usage-read = /read ID
+usage-random = /random [GENRE]
+usage-top = /top [GENRE] [day|week|month|all]
+usage-mine = /mine
+usage-vote = /vote ID up|down|clear
+usage-queue = /queue
+usage-genres = /genres
+usage-about = /about
+usage-privacy = /privacy
+usage-export = /export
+usage-forget = /forget
+usage-help = /help
 
 ## Buttons
 button-continue = Continue

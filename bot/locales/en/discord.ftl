@@ -10,6 +10,4 @@ discord-option-period = Since when; all time unless you say so
 discord-option-vote = Up, down, or take your vote back
 
 discord-commands-changed = My commands have just changed. Please reload Discord (Ctrl+R) and try again in a minute.
-discord-nothing-to-cancel = None of your stories is waiting or being written.
-discord-cancelled = Story #{ $id } is cancelled.
 discord-read-later = This takes longer than Discord lets me write here. Read it later with /read { $id }.

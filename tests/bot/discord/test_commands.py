@@ -24,7 +24,7 @@ WALK: dict[str, tuple[dict[str, Any], str, bool]] = {
     "cancel": ({"id": 2}, "is not being written any more", True),
     "read": ({"id": 1}, "#1 · horror by Ada", False),
     "random": ({"genre": "horror"}, "horror by", False),
-    "top": ({"genre": "horror", "period": "week"}, "The best horror stories", False),
+    "top": ({"genre": "horror", "period": "week"}, "The best horror stories · week", False),
     "mine": ({}, "Your stories", True),
     "vote": ({"id": 1, "vote": "up"}, "👍 for story \\#1. It has 1 up, 0 down.", True),
     "queue": ({}, "is waiting", True),

@@ -17,7 +17,7 @@ async def test_every_command_is_answered(street: Street, house: House) -> None:
         "/story": "Which genre? Choose one of: superhero, sci_fi",
         "/continue": "Which story? Give its number",
         "/retry": "Which story? Give its number",
-        "/cancel": "Which story? Give its number",
+        "/cancel": "None of your stories is waiting or being written.",
         "/read 1": "#1 · drama by Ann",
         "/random": "#1 · drama by Ann",
         "/top": "The best stories\n🥇 The bakery",
@@ -30,7 +30,7 @@ async def test_every_command_is_answered(street: Street, house: House) -> None:
         "/privacy": "I keep your name and id",
         "/export": "Here is everything I keep about you.",
         "/forget": "Are you sure?",
-        "/help": "What I can do\n/story · write a story",
+        "/help": "/vote ID up|down|clear · vote up",
         "/start": "I write short film stories",
         "/dance": "I don't know the command /dance. /help lists them all.",
     }
