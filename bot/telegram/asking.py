@@ -131,16 +131,23 @@ def _unless_same() -> Any:
             raise
 
 
-def _caller(user: User, chat: Chat) -> Caller:
+def _caller(speaker: User | Chat, chat: Chat, locale: str | None) -> Caller:
+    name = speaker.full_name if isinstance(speaker, User) else speaker.effective_name
     return Caller(
         platform=PLATFORM,
-        member_id=str(user.id),
-        member_name=sanitize(user.full_name) or str(user.id),
+        member_id=str(speaker.id),
+        member_name=sanitize(name or "") or str(speaker.id),
         community_id=str(chat.id),
         community_name=sanitize(chat.title or ""),
         is_private=chat.type == ChatType.PRIVATE,
-        locale=user.language_code or "en",
+        locale=locale or "en",
     )
+
+
+def _speaker(message: Message) -> User | Chat | None:
+    """Who wrote a message: where a group or channel speaks, itself. `from_user` is then one and
+    the same stand-in in all of Telegram, whose stories would be everyone's own."""
+    return message.sender_chat or message.from_user
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +166,13 @@ class Ask:
     def of(cls, update: Update, bot: Bot) -> Ask | None:
         """None where nobody in particular speaks, as in a channel."""
         message = update.message
-        if message is None or message.from_user is None:
+        if message is None or (speaker := _speaker(message)) is None:
             return None
+        user = message.from_user
         words = (message.text or "").split(maxsplit=1)
         return cls(
             bot=_ours(bot),
-            caller=_caller(message.from_user, message.chat),
+            caller=_caller(speaker, message.chat, user and user.language_code),
             place=Place.of(message),
             text=words[1] if len(words) > 1 else "",
             command=words[0] if words else "",
@@ -210,7 +218,7 @@ class Press:
         place = Place.of(message) if isinstance(message, Message) else Place(message.chat.id)
         return cls(
             bot=_ours(bot),
-            caller=_caller(query.from_user, message.chat),
+            caller=_caller(query.from_user, message.chat, query.from_user.language_code),
             place=place,
             message_id=message.message_id,
             data=query.data or "",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fakes.telegram_api.world import ANONYMOUS
+
 from bot.wording import COMMANDS
 
 from .conftest import House, Street
@@ -102,6 +104,19 @@ async def test_private_stories_stay_private_and_groups_have_their_own(
     for command, answer in (("/read 1", "no story #1"), ("/top", "No stories here yet")):
         await fake.say(bob, his, command)
         await his.wait_for(lambda m, answer=answer: answer in m.text)
+
+
+async def test_anonymous_admins_are_their_group_and_read_no_other_groups_stories(
+    street: Street, house: House
+) -> None:
+    fake = street.telegram
+    ours, theirs = fake.add_group("Readers"), fake.add_group("Strangers")
+    await fake.say(ANONYMOUS, ours, "/story horror Our secret")
+    await ours.wait_for(lambda m: "#1 · horror by Readers" in m.text and m.has_button("👍"))
+    await fake.say(ANONYMOUS, theirs, "/read 1")
+    await theirs.wait_for(lambda m: m.text == "There is no story #1 here.")
+    await fake.say(ANONYMOUS, ours, "/vote 1 up")
+    await ours.wait_for(lambda m: "You can't vote on your own story." in m.text)
 
 
 async def test_answers_stay_in_their_topic(street: Street, house: House) -> None:

@@ -40,6 +40,10 @@ class FakeUser:
         return user
 
 
+ANONYMOUS = FakeUser(1_087_968_824, "Group", "GroupAnonymousBot", None, is_bot=True)
+"""Stands for the anonymous admins of every group; the group itself is their `sender_chat`."""
+
+
 @dataclass(frozen=True)
 class FakeButton:
     """One inline button."""
@@ -129,6 +133,8 @@ class FakeMessage:
             "from": self.sender.to_json(),
             **self._content(),
         }
+        if self.sender is ANONYMOUS:
+            message["sender_chat"] = self.chat.to_json()
         if self.reply_markup:
             message["reply_markup"] = self.reply_markup
         if self.thread_id is not None:
