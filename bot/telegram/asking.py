@@ -172,7 +172,7 @@ class Ask:
         words = (message.text or "").split(maxsplit=1)
         return cls(
             bot=_ours(bot),
-            caller=_caller(speaker, message.chat, user and user.language_code),
+            caller=_caller(speaker, message.chat, user.language_code if user else None),
             place=Place.of(message),
             text=words[1] if len(words) > 1 else "",
             command=words[0] if words else "",
