@@ -103,8 +103,8 @@ class CancelButton(_Pressable, template=r"cancel:(?P<story>\d{1,18})"):
         except AlreadyEnded:
             # A message that missed its last edit still has this button: mend it now.
             story = await desk.service.read(caller, self.story_id)
-            first = desk.cards(StoryUpdate(story), locale_of(interaction, public=True))[-1]
-            await interaction.edit_original_response(embed=first.embed(), view=first.view())
+            last = desk.cards(StoryUpdate(story), locale_of(interaction, public=True))[-1]
+            await interaction.edit_original_response(embed=last.embed(), view=last.view())
             raise
 
 

@@ -63,7 +63,7 @@ class StoryDesk:
         if channel_id is not None:
             message_id = str(reply.message_id)
             post = Post(story.id, PLATFORM, str(channel_id), message_id, reply.locale)
-            await self.service.add_post(post)
+            await self._remember(post, reply.message_id)
         self._follow(story.id, self._messages(reply, post), reply.locale, is_post=True)
 
     async def show(self, reply: Reply, story: Story) -> None:
@@ -96,7 +96,7 @@ class StoryDesk:
         )
 
     async def _remember(self, first: Post, message_id: int) -> None:
-        """A further page of the story that begins at `first`."""
+        """A page of the story that begins at `first`, which is asked for and shown in any case."""
         try:
             await self.service.add_post(replace(first, message_id=str(message_id)))
         except MemberError as error:

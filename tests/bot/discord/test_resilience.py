@@ -11,7 +11,8 @@ from fakes.discord_house import Stage, finished, is_finished, labels
 
 from bot.discord.cards import Card
 from bot.discord.story_messages import StoryMessages
-from bot.domain import Status
+from bot.domain import Post, Status
+from bot.errors import StoreBusy
 from bot.live_message import EditLater, MessageGone
 
 
@@ -72,6 +73,16 @@ async def test_a_last_edit_under_way_arrives_before_the_bot_stops(stage: Stage) 
     assert not is_finished(message)
     await stage.house.close()
     assert is_finished(message)
+
+
+async def test_a_story_whose_message_could_not_be_noted_is_shown_all_the_same(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def busy(post: Post) -> None:
+        raise StoreBusy
+
+    monkeypatch.setattr(stage.house.store, "add_post", busy)
+    assert is_finished(await stage.write())
 
 
 async def test_a_dead_token_goes_on_through_the_channel(stage: Stage) -> None:
