@@ -19,6 +19,7 @@ from bot.discord.cards import Card
 from bot.discord.markup import fit
 from bot.domain import Caller
 from bot.errors import MemberError
+from bot.moderation import sanitize
 from bot.texts import explain, say
 
 if TYPE_CHECKING:
@@ -87,9 +88,9 @@ def caller_of(interaction: Interaction) -> Caller:
     return Caller(
         platform="discord",
         member_id=str(user.id),
-        member_name=user.global_name or user.name,
+        member_name=sanitize(user.global_name or user.name) or str(user.id),
         community_id=str(community),
-        community_name=name or "",
+        community_name=sanitize(name or ""),
         is_private=interaction.guild_id is None and interaction.context.dm_channel,
         locale=str(interaction.locale),
     )

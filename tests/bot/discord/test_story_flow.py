@@ -29,6 +29,11 @@ async def test_from_the_command_to_the_top(stage: Stage) -> None:
     assert "🥇 **The Lamp** · #1 · 👍 1 👎 0 · Ada" in top.text
 
 
+async def test_a_name_that_turns_the_line_around(stage: Stage) -> None:
+    message = await stage.write(stage.fake.add_user("Eve\u202e\u200b"))
+    assert message.embeds[0]["footer"]["text"].startswith("#1 · horror by Eve · written by")
+
+
 async def test_the_text_grows_while_it_is_written(stage: Stage) -> None:
     stage.house.gate.hold(after_tokens=5)
     answer = await stage.ask(prompt="At noon")
