@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, select, update
+from sqlalchemy import ColumnElement, Row, Text, cast, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain import Forgotten, Status
@@ -38,11 +38,13 @@ async def delete_story(connection: AsyncConnection, story_id: int) -> bool:
 
 
 async def forget_member(connection: AsyncConnection, member_id: int) -> Forgotten:
-    """Remove the member, their votes, and the words, votes and posts of their stories."""
+    """Remove the member, their votes, the words, votes and posts of their stories, and what
+    tells whose their private chats were."""
     # Their row first: whoever adds a story or vote of theirs now waits, and then finds nobody.
     await connection.execute(
         select(members.c.id).where(members.c.id == member_id).with_for_update()
     )
+    await _disown_private_chats(connection, member_id)
     n_votes = await withdraw_votes(connection, member_id)
     theirs = stories.c.author_id == member_id
     their_stories = select(stories.c.id).where(theirs)
@@ -52,6 +54,24 @@ async def forget_member(connection: AsyncConnection, member_id: int) -> Forgotte
     await connection.execute(update(stories).where(theirs).values(author_id=None))
     await connection.execute(delete(members).where(members.c.id == member_id))
     return Forgotten(stories=n_stories, votes=n_votes)
+
+
+async def _disown_private_chats(connection: AsyncConnection, member_id: int) -> None:
+    """A private chat's id is its member's own, or leads to them. Its row stays for its stories."""
+    member = select(members).where(members.c.id == member_id).subquery()
+    written_in = select(stories.c.community_id).where(stories.c.author_id == member_id)
+    is_theirs = communities.c.id.in_(written_in) | (
+        communities.c.platform_id == select(member.c.platform_id).scalar_subquery()
+    )
+    await connection.execute(
+        update(communities)
+        .where(
+            communities.c.is_private,
+            communities.c.platform == select(member.c.platform).scalar_subquery(),
+            is_theirs,
+        )
+        .values(platform_id="forgotten-" + cast(communities.c.id, Text), name="")
+    )
 
 
 async def _blank(connection: AsyncConnection, condition: ColumnElement[bool]) -> int:

@@ -10,8 +10,10 @@ import pytest
 
 from bot.domain import (
     Caller,
+    Community,
     CommunitySettings,
     Forgotten,
+    Member,
     NewStory,
     Post,
     Provenance,
@@ -609,6 +611,26 @@ async def test_forgetting_removes_the_member_their_words_and_their_votes(house: 
     assert await house.store.unfinished_stories() == []
     assert not await house.store.finish_story(waiting.id, "Too late.", PROVENANCE)
     assert await house.member("ann") != ann, "who returns is a new member"
+
+
+async def test_forgetting_leaves_no_trace_of_private_chats(house: House) -> None:
+    """On Telegram a private chat has the id of its member; on Discord one of its own."""
+
+    async def enter(member: str, chat: str) -> tuple[Member, Community]:
+        return await house.store.enter(Caller("telegram", member, "Ann", chat, is_private=True))
+
+    ann, own = await enter("7", "7")
+    _, other = await enter("7", "chat-9")
+    story = await house.store.add_story(
+        NewStory(ann.id, other.id, "horror", "", "A door", house.sampling)
+    )
+    bob, of_bob = await enter("8", "8")
+    await house.store.forget_member(ann.id)
+    assert (await house.the_story(story.id)).community_id == other.id
+    _, new = await enter("7", "7")
+    _, newer = await enter("7", "chat-9")
+    assert {own.id, other.id}.isdisjoint({new.id, newer.id}), "the old rows are nobody's"
+    assert (await enter("8", "8")) == (bob, of_bob)
 
 
 async def test_forgetting_nobody_removes_nothing(house: House) -> None:
