@@ -43,7 +43,7 @@ from bot.store import backup, upgrade
 from bot.texts import explain
 from model.engine import Engine, EngineError, GenerationRequest, SamplingParams
 from model.genres import GenreTable, UnknownGenre
-from model.prompt import clean_story, opening
+from model.prompt import StoryText, opening
 
 app = typer.Typer(
     name="cliffhanger",
@@ -203,13 +203,12 @@ def _request(
 
 async def _write_one(engine: Engine, request: GenerationRequest, genres: GenreTable) -> None:
     """Stream a story by whole sentences, so that what was printed never has to be taken back."""
-    completion, shown = "", ""
+    story, shown = StoryText(request.prompt, genres), ""
     async with engine, aclosing(engine.generate(request)) as chunks:
         began = time.monotonic()
         async for chunk in chunks:
-            completion += chunk.text
-            so_far = clean_story(request.prompt, completion, final=False, table=genres)
-            whole = clean_story(request.prompt, completion, final=True, table=genres)
+            story.add(chunk.text)
+            so_far, whole = story.so_far(), story.whole()
             # While the story grows, what follows a sentence decides whether it was one:
             # "Run!" she cried.
             rest = so_far[len(whole) :] if so_far.startswith(whole) else ""

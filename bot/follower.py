@@ -22,7 +22,7 @@ from bot.queue import Job, JobUpdate, StoryQueue
 from bot.store import StoryStore
 from model.engine import GenerationRequest
 from model.genres import GenreTable
-from model.prompt import clean_story
+from model.prompt import StoryText
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +86,9 @@ class Follower:
         self._story = replace(story, status=Status.QUEUED)
         self._context = ""
         self._cancel_asked = False
+        self._heard = ""
+        """The raw completion as far as it is in `_text_heard`."""
+        self._text_heard = StoryText(story.prompt, genres)
         self.feed = Feed(StoryUpdate(self._story))
 
     async def submit(self, *, even_if_full: bool = False) -> None:
@@ -188,7 +191,11 @@ class Follower:
             await self._store.finish_story(story_id, text, provenance)
 
     def _text(self, update: JobUpdate, *, final: bool) -> str:
-        text = clean_story(self._story.prompt, update.completion, final=final, table=self._genres)
+        if not update.completion.startswith(self._heard):  # begun anew
+            self._heard, self._text_heard = "", StoryText(self._story.prompt, self._genres)
+        self._text_heard.add(update.completion[len(self._heard) :])
+        self._heard = update.completion
+        text = self._text_heard.whole() if final else self._text_heard.so_far()
         return mask_blocked(text, self._blocked_words)
 
     def _adds_words(self, text: str) -> bool:

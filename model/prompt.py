@@ -10,6 +10,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 from model.genres import DEFAULT_GENRES, GenreTable
@@ -162,54 +163,56 @@ _ABBREVIATIONS = frozenset(
 _INITIALS = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]|[A-HJ-Z]")  # U.S., a.m., J.; but "It was I."
 
 
-def clean_completion(text: str, *, final: bool, table: GenreTable = DEFAULT_GENRES) -> str:
-    """`clean_story` of a completion that stands alone."""
-    return clean_story("", text, final=final, table=table)
-
-
 def clean_story(
     opening: str, completion: str, *, final: bool, table: GenreTable = DEFAULT_GENRES
 ) -> str:
-    """The story members see: the opening as given, then the completion without its debris.
-
-    Drops citation marks, stray tokens and control characters, and collapses blank lines. While the
-    story grows (`final` false) a tail that may yet turn out to be debris is held back, so that
-    what was shown stays. `final` trims the completion to its last whole sentence, or, where it has
-    none, to its last whole word and "…".
-    """
-    kept = _Kept(opening, tuple(genre.token for genre in table))
-    for letter in completion:
-        kept.add(letter)
-    body = kept.settled()
-    while final:
-        trimmed = _whole_sentences(opening + body, len(opening))
-        body = kept.settled(trimmed[len(opening) :])
-        if opening + body == trimmed:  # else the cut laid bare what looks like begun debris
-            break
-    return opening + body
+    """`StoryText` of a completion that is there at once."""
+    story = StoryText(opening, table)
+    story.add(completion)
+    return story.whole() if final else story.so_far()
 
 
-class _Kept:
-    """The completion so far, less its debris.
+class StoryText:
+    """The story members see, as it grows: the opening, then what is added, less its debris.
 
-    Debris goes as its last letter comes, so what is kept never contains any: cleaning clean text
-    changes nothing. And what is kept is settled up to where debris may have begun, since a removal
-    takes away only letters that had been such a beginning ever since they came.
+    Debris is citation marks, stray tokens, control characters and runs of blank lines. It goes as
+    its last letter comes, so what is kept never contains any: cleaning clean text changes nothing.
+    And what is kept is settled up to where debris may have begun, since a removal takes away only
+    letters that had been such a beginning ever since they came.
     """
 
-    def __init__(self, opening: str, genre_tokens: tuple[str, ...]) -> None:
+    def __init__(self, opening: str = "", table: GenreTable = DEFAULT_GENRES) -> None:
+        tokens = tuple(genre.token for genre in table)
+        self._opening = opening
         self._before = opening[-2:] or "\n\n"
         self._letters: list[str] = []
-        genres = "|".join(map(re.escape, genre_tokens))
-        self._debris = re.compile(
-            rf"(?:{_CITATION.pattern}|{_STRAY.pattern}|{genres})\Z", re.IGNORECASE
-        )
+        self._debris = _debris_of(tokens)
         self._names = tuple(
-            name.casefold()
-            for name in (*genre_tokens, *_STRAY_NAMES, "[citation needed]", "[note ")
+            name.casefold() for name in (*tokens, *_STRAY_NAMES, "[citation needed]", "[note ")
         )
 
-    def add(self, letter: str) -> None:
+    def add(self, text: str) -> None:
+        """The next piece of the raw completion."""
+        for letter in text:
+            self._add(letter)
+
+    def so_far(self) -> str:
+        """While the story grows: without a tail that may turn out to be debris, so what was shown
+        stays."""
+        return self._opening + self._settled("".join(self._letters))
+
+    def whole(self) -> str:
+        """At the end: up to the last whole sentence, or, where there is none, the last whole word
+        and "…"."""
+        opening = self._opening
+        body = self._settled("".join(self._letters))
+        while True:
+            trimmed = _whole_sentences(opening + body, len(opening))
+            body = self._settled(trimmed[len(opening) :])
+            if opening + body == trimmed:  # else the cut laid bare what looks like begun debris
+                return trimmed
+
+    def _add(self, letter: str) -> None:
         letter = _plain_letter(letter)
         if letter == "\n" and self._letters[-1:] == [" "]:
             self._letters.pop()
@@ -221,9 +224,9 @@ class _Kept:
         if letter and letter in "]>" and (found := self._debris.search(self._tail())):
             del self._letters[len(self._letters) - len(found.group()) :]
 
-    def settled(self, text: str | None = None) -> str:
-        """`text`, or all that is kept, up to where debris may have begun."""
-        text = ("".join(self._letters) if text is None else text).rstrip()
+    def _settled(self, text: str) -> str:
+        """`text` up to where debris may have begun."""
+        text = text.rstrip()
         while (start := self._debris_begun(text)) is not None:
             text = text[:start].rstrip()
         return text
@@ -243,6 +246,12 @@ class _Kept:
             if named or _BEGUN.fullmatch(rest):
                 return start
         return None
+
+
+@cache
+def _debris_of(genre_tokens: tuple[str, ...]) -> re.Pattern[str]:
+    genres = "|".join(map(re.escape, genre_tokens))
+    return re.compile(rf"(?:{_CITATION.pattern}|{_STRAY.pattern}|{genres})\Z", re.IGNORECASE)
 
 
 def _plain_letter(letter: str) -> str:

@@ -12,7 +12,6 @@ from model.checkpoint import LoadedModel
 from model.genres import DEFAULT_GENRES, Genre, GenreTable, Templates, UnknownGenre
 from model.prompt import (
     PromptFormat,
-    clean_completion,
     clean_story,
     control_token_ids,
     opening,
@@ -226,7 +225,7 @@ def test_control_tokens_are_the_special_ones_and_ours_not_runs_of_spaces(gpt2: L
     ],
 )
 def test_debris_is_dropped_and_begun_debris_held_back(raw: str, clean: str) -> None:
-    assert clean_completion(raw, final=False) == clean
+    assert clean_story("", raw, final=False) == clean
 
 
 @pytest.mark.parametrize(
@@ -259,7 +258,7 @@ def test_debris_is_dropped_and_begun_debris_held_back(raw: str, clean: str) -> N
     ],
 )
 def test_a_finished_story_ends_in_a_whole_sentence(raw: str, clean: str) -> None:
-    assert clean_completion(raw, final=True) == clean
+    assert clean_story("", raw, final=True) == clean
 
 
 def test_the_opening_is_kept_as_it_was_typed() -> None:
@@ -274,8 +273,8 @@ def test_the_opening_is_kept_as_it_was_typed() -> None:
 
 def test_tokens_of_another_table_are_debris_too() -> None:
     table = GenreTable((Genre("sport", "sport", "<sport>"),))
-    assert clean_completion("a <sport>b", final=False, table=table) == "a b"
-    assert clean_completion("a <sport>b", final=False) == "a <sport>b"
+    assert clean_story("", "a <sport>b", final=False, table=table) == "a b"
+    assert clean_story("", "a <sport>b", final=False) == "a <sport>b"
 
 
 messy = st.lists(
@@ -305,11 +304,12 @@ def test_cleaning_clean_text_changes_nothing(before: str, raw: str, final: bool)
 @given(before=st.one_of(st.just(""), messy), raw=messy)
 @settings(max_examples=400, deadline=None)
 def test_what_has_been_shown_stays_while_the_story_grows(before: str, raw: str) -> None:
-    shown = before
-    for end in range(len(raw) + 1):
-        now = clean_story(before, raw[:end], final=False)
-        assert now.startswith(shown)
-        shown = now
+    story, shown = StoryText(before), before
+    for end, letter in enumerate(raw, start=1):
+        story.add(letter)
+        assert story.so_far().startswith(shown)
+        shown = story.so_far()
+        assert shown == clean_story(before, raw[:end], final=False)
 
 
 @given(before=st.one_of(st.just(""), messy), raw=messy)
