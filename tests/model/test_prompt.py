@@ -12,6 +12,7 @@ from model.checkpoint import LoadedModel
 from model.genres import DEFAULT_GENRES, Genre, GenreTable, Templates, UnknownGenre
 from model.prompt import (
     PromptFormat,
+    StoryText,
     clean_story,
     control_token_ids,
     opening,
