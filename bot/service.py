@@ -335,6 +335,10 @@ class StoryService:
         """The story's end is shown, or cannot be: nothing is to be resumed."""
         await self._store.end_posts(story_id, platform)
 
+    async def move_community(self, platform: str, old_id: str, new_id: str) -> None:
+        """A community has another id on its platform from now on: its stories stay its own."""
+        await self._store.move_community(platform, old_id, new_id)
+
     async def note(self, key: str) -> str | None:
         """A platform's own value kept across restarts."""
         return await self._store.note(key)

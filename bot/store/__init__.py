@@ -43,6 +43,10 @@ class StoryStore(Protocol):
         self, community_id: int, settings: CommunitySettings
     ) -> None: ...
 
+    async def move_community(self, platform: str, old_id: str, new_id: str) -> None:
+        """The platform calls a community by another id from now on; all it has goes along."""
+        ...
+
     # -- a story's life ------------------------------------------------------------------------
     async def add_story(self, new: NewStory) -> Story:
         """Record a story as queued."""

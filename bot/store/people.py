@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Table, case, select
+from sqlalchemy import Table, case, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain import Caller, Community, CommunitySettings, Member
 from bot.store.database import upsert
-from bot.store.tables import communities, community_settings, members
+from bot.store.tables import communities, community_settings, members, stories
 
 
 async def find(connection: AsyncConnection, caller: Caller) -> tuple[Member, Community] | None:
@@ -85,6 +85,31 @@ async def _register(connection: AsyncConnection, table: Table, **values: Any) ->
         changes["is_private"] = row.excluded.is_private
     await connection.execute(
         row.on_conflict_do_update(index_elements=["platform", "platform_id"], set_=changes)
+    )
+
+
+async def move_community(
+    connection: AsyncConnection, platform: str, old_id: str, new_id: str
+) -> None:
+    """Give a community's row its new id; a row made under that id meanwhile joins it."""
+    rows = await connection.execute(
+        select(communities.c.platform_id, communities.c.id).where(
+            communities.c.platform == platform, communities.c.platform_id.in_([old_id, new_id])
+        )
+    )
+    ids = {row.platform_id: row.id for row in rows}
+    if old_id not in ids or old_id == new_id:
+        return
+    if (newer := ids.get(new_id)) is not None:
+        await connection.execute(
+            update(stories).where(stories.c.community_id == newer).values(community_id=ids[old_id])
+        )
+        await connection.execute(
+            delete(community_settings).where(community_settings.c.community_id == newer)
+        )
+        await connection.execute(delete(communities).where(communities.c.id == newer))
+    await connection.execute(
+        update(communities).where(communities.c.id == ids[old_id]).values(platform_id=new_id)
     )
 
 

@@ -85,6 +85,10 @@ class SqlStore:
         async with self._db.write() as connection:
             await people.save_settings(connection, community_id, settings)
 
+    async def move_community(self, platform: str, old_id: str, new_id: str) -> None:
+        async with self._db.write() as connection:
+            await people.move_community(connection, platform, old_id, new_id)
+
     # -- a story's life ------------------------------------------------------------------------
     async def add_story(self, new: NewStory) -> Story:
         values = {

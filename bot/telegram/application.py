@@ -30,7 +30,7 @@ from telegram.ext import (
 from bot import wording
 from bot.errors import PlatformError
 from bot.service import StoryService
-from bot.telegram.asking import Ask, Press
+from bot.telegram.asking import PLATFORM, Ask, Press
 from bot.telegram.error_handler import on_error
 from bot.telegram.live_stories import LiveStories, Pace
 from bot.telegram.polling import REFUSED, Polling, until_reached
@@ -130,6 +130,8 @@ class TelegramPlatform:
             app.add_handler(CommandHandler(name, _on_ask(command), filters=new))
         unknown = new & filters.COMMAND & filters.ChatType.PRIVATE
         app.add_handler(MessageHandler(unknown, _on_ask(stories.unknown)))
+        moved = new & filters.StatusUpdate.MIGRATE
+        app.add_handler(MessageHandler(moved, _on_move(self._service)))
         app.add_handler(CallbackQueryHandler(_on_press(presses.pressed)))
         app.add_error_handler(on_error)
 
@@ -173,6 +175,18 @@ def _on_press(pressed: Callable[[Press], Awaitable[None]]) -> Callable[[Update, 
     async def handle(update: Update, context: Any) -> None:
         if (press := Press.of(update, context.bot)) is not None:
             await pressed(press)
+
+    return handle
+
+
+def _on_move(service: StoryService) -> Callable[[Update, Any], Any]:
+    """A group that becomes a supergroup has a new id, told of in both of its chats."""
+
+    async def handle(update: Update, context: Any) -> None:
+        if (message := update.message) is not None:
+            old = message.migrate_from_chat_id or message.chat.id
+            new = message.migrate_to_chat_id or message.chat.id
+            await service.move_community(PLATFORM, str(old), str(new))
 
     return handle
 

@@ -522,6 +522,26 @@ async def test_a_post_of_no_story_is_refused(house: House) -> None:
         await house.store.add_post(Post(77, "discord", "c", "m"))
 
 
+async def test_a_community_that_moves_takes_its_stories_and_choices_along(house: House) -> None:
+    before, elsewhere = await house.finished(), await house.finished(place="elsewhere")
+    _, home = await house.enter("ann")
+    chosen = CommunitySettings(genres=("drama",))
+    await house.store.save_community_settings(home.id, chosen)
+    meanwhile = await house.finished(place="new")
+    _, made = await house.enter("ann", "new")
+    await house.store.save_community_settings(made.id, CommunitySettings())
+
+    for _ in range(2):  # a platform may say it twice
+        await house.store.move_community("console", "id-home", "id-new")
+    _, moved = await house.enter("ann", "new")
+    assert moved.id == home.id
+    assert {one.id for one in await house.store.top_stories(moved.id)} == {before, meanwhile}
+    assert await house.store.community_settings(moved.id) == chosen
+    _, other = await house.enter("ann", "elsewhere")
+    assert [one.id for one in await house.store.top_stories(other.id)] == [elsewhere]
+    assert (await house.enter("ann"))[1].id != home.id, "the old id is a new community's"
+
+
 # -- a member's own data -----------------------------------------------------------------------
 async def test_export_holds_everything_kept_about_a_member(house: House, clock: Clock) -> None:
     story_id = await house.finished("ann")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
 import pytest
 
-from bot.domain import Status, Story
+from bot.domain import Caller, Status, Story
 from model.engine import GenerationRequest
 from model.scripted_engine import ScriptedEngine
 
@@ -119,6 +120,23 @@ async def test_a_group_that_becomes_a_supergroup_gets_its_story_there(
     new = fake.migrate_to_chat_id(ann, old)
     street.pen.let_go()
     await new.wait_for(lambda m: m.has_button("👍"))
+
+
+async def test_a_group_that_becomes_a_supergroup_keeps_its_stories(
+    street: Street, house: House
+) -> None:
+    fake = street.telegram
+    ann, bob = fake.add_user("Ann"), fake.add_user("Bob")
+    old = fake.add_group("Readers", supergroup=False)
+    await fake.say(ann, old, "/story horror The door")
+    await old.wait_for(lambda m: m.has_button("👍"))
+    new = fake.migrate_to_chat_id(ann, old)
+    there = Caller("telegram", str(bob.id), "Bob", str(new.id), "Readers")
+    async with asyncio.timeout(15):
+        while not await house.store.top_stories((await house.store.enter(there))[1].id):
+            await asyncio.sleep(0.01)
+    await fake.say(bob, new, "/top")
+    await new.wait_for(lambda m: "The door" in m.text)
 
 
 async def test_a_long_story_is_split_with_its_buttons_on_the_last_message(street: Street) -> None:
