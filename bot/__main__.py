@@ -148,6 +148,9 @@ def story(
     top_p: Annotated[float | None, typer.Option(help="Above 0, at most 1.")] = None,
     repetition_penalty: Annotated[float | None, typer.Option(help="1 is off.")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Most tokens to add.")] = None,
+    min_new_tokens: Annotated[
+        int | None, typer.Option(help="The story does not end before so many.")
+    ] = None,
     max_length: Annotated[
         int | None, typer.Option(help="Most tokens of prompt and story together.")
     ] = None,
@@ -161,6 +164,7 @@ def story(
     asked = {
         "temperature": temperature, "top_k": top_k, "top_p": top_p,
         "repetition_penalty": repetition_penalty, "max_new_tokens": max_new_tokens,
+        "min_new_tokens": min_new_tokens,
         "max_length": max_length,
     }  # fmt: skip
     sampling = _sampling(settings, asked, do_sample, seed)

@@ -89,6 +89,9 @@ class Settings(BaseSettings):
         0.95, description="Choose among the likeliest tokens that reach this probability together."
     )
     repetition_penalty: float = Field(1.1, description="Above 1 discourages repeated words.")
+    min_new_tokens: int = Field(
+        12, ge=0, description="Tokens before which no story ends, so that none comes out empty."
+    )
     length_short: int = Field(100, ge=1, description="Most tokens of a short story.")
     length_medium: int = Field(220, ge=1, description="Most tokens of a story, unless asked.")
     length_long: int = Field(450, ge=1, description="Most tokens of a long story.")
@@ -139,6 +142,7 @@ class Settings(BaseSettings):
             top_k=self.top_k,
             top_p=self.top_p,
             repetition_penalty=self.repetition_penalty,
+            min_new_tokens=self.min_new_tokens,
             max_new_tokens={
                 "short": self.length_short,
                 "medium": self.length_medium,

@@ -67,6 +67,7 @@ class StoryBatch:
     def __init__(self, model: PreTrainedModel, control_ids: frozenset[int]) -> None:
         self._model = model
         self._control_ids = control_ids
+        self._control_columns = torch.tensor(sorted(control_ids), device=model.device)
         self._device = model.device
         self._cache = _cache_of(model)
         self._newcomers: deque[Sequence] = deque()
@@ -133,6 +134,7 @@ class StoryBatch:
         return stop - start
 
     def _begin(self, sequence: Sequence, logits: Tensor) -> None:
+        self._keep_open(logits, [sequence])
         seen = self._tensor([sequence.prompt])  # (1, L)
         rolls, settings = self._rolls([sequence]), self._settings([sequence])
         token = int(next_tokens(logits, seen, rolls, settings))
@@ -166,11 +168,18 @@ class StoryBatch:
         self._cache.at_rows(self._positions, length)
         last, positions = self._last[:, None], self._positions[:, None]  # (B, 1)
         logits = _forward(self._model, self._cache, last, positions, length)  # (B, V)
+        self._keep_open(logits, self._rows)
         tokens = next_tokens(logits, self._seen, self._rolls(self._rows), self._sampling)  # (B,)
         self._last, self._positions = tokens, self._positions + 1
         self._seen = torch.cat((self._seen, tokens[:, None]), 1)
         chosen: list[int] = tokens.tolist()
         return chosen
+
+    def _keep_open(self, logits: Tensor, rows: list[Sequence]) -> None:
+        """Take the end away from stories shorter than their min_new_tokens; logits (B, V)."""
+        for row, sequence in enumerate(rows):
+            if len(sequence.written) < sequence.sampling.min_new_tokens:
+                logits[row, self._control_columns] = -torch.inf
 
     def _settle(self) -> None:
         """Make the tensors that follow the rows from step to step until one joins or leaves."""

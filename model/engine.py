@@ -53,6 +53,8 @@ class SamplingParams:
     """Divides (positive) or multiplies (negative) the logits of tokens seen; 1.0 is off (CTRL)."""
     max_new_tokens: int = 200
     """Most tokens the model may add."""
+    min_new_tokens: int = 0
+    """No end token is chosen before so many tokens were added."""
     max_length: int | None = None
     """Most tokens of prompt and completion together; None: the model's context length."""
     seed: int = 0
@@ -70,6 +72,7 @@ class SamplingParams:
                 "above 0, at most 10",
             ),
             ("max_new_tokens", self.max_new_tokens, self.max_new_tokens >= 1, "1 or more"),
+            ("min_new_tokens", self.min_new_tokens, self.min_new_tokens >= 0, "0 or more"),
             ("max_length", self.max_length, (self.max_length or 1) >= 1, "1 or more"),
             ("seed", self.seed, 0 <= self.seed < 2**63, "from 0 to 2**63 - 1"),
         ]

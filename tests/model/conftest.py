@@ -131,6 +131,7 @@ def generate_greedily() -> Callable[[LoadedModel, list[int], SamplingParams], li
             attention_mask=torch.ones(1, len(prompt), dtype=torch.int64),
             do_sample=False,
             max_new_tokens=params.max_new_tokens,
+            min_new_tokens=params.min_new_tokens,
             repetition_penalty=params.repetition_penalty,
             eos_token_id=sorted(control),
             pad_token_id=0,
