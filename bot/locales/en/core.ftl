@@ -111,7 +111,7 @@ about-adapter = Genre adapter: { $hash }.
 about-no-model = No model is loaded yet; stories wait until one is.
 privacy-text =
     I keep your name and id on this platform, the stories you ask for with the words you give me, and your votes. That is all, and it goes nowhere else.
-    /export gives you all of it as a file. /forget removes it: your stories lose their words, your votes stop counting.
+    /export gives you all of it as a file. /forget removes it: your stories lose their words, your votes stop counting. Messages that stand in a chat already stay there.
 export-done = Here is everything I keep about you.
 forget-ask = This removes your stories' words and your votes for good. Are you sure?
 forget-done = Done. { $stories ->
