@@ -581,6 +581,7 @@ async def test_export_holds_everything_kept_about_a_member(house: House, clock: 
                     "top_p": 0.95,
                     "repetition_penalty": 1.1,
                     "max_new_tokens": 200,
+                    "min_new_tokens": 0,
                     "max_length": None,
                     "seed": 2**63 - 1,
                 },
