@@ -57,10 +57,6 @@ db_app = typer.Typer(help="The database: migrate it, copy it.", no_args_is_help=
 app.add_typer(model_app, name="model")
 app.add_typer(db_app, name="db")
 
-ModelName = Annotated[
-    str | None, typer.Argument(help='"default", a folder or a Hub id. Default: what MODEL says.')
-]
-
 QUIET = ("aiosqlite", "alembic", "discord", "filelock", "httpcore", "httpx", "telegram")
 """Libraries that log no more than warnings, at DEBUG too: what else they say holds tokens,
 members' words, or nothing new."""
