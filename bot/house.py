@@ -171,15 +171,23 @@ async def _running(work: Coroutine[Any, Any, object]) -> AsyncIterator[asyncio.T
 
 @asynccontextmanager
 async def _stop_asked(console: ConsolePlatform | None) -> AsyncIterator[asyncio.Task[object]]:
-    """A task that ends at SIGTERM, or at Ctrl-C where the console has no story to stop by it."""
+    """A task that ends at SIGTERM, or at Ctrl-C where the console has no story to stop by it.
+
+    Once asked, a second time ends the process at once: nothing acknowledged is lost by that.
+    """
     asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        asked.set()
+        loop.remove_signal_handler(signal.SIGTERM)
+        loop.remove_signal_handler(signal.SIGINT)
 
     def interrupt() -> None:
         if console is None or not console.interrupt():
-            asked.set()
+            stop()
 
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, asked.set)
+    loop.add_signal_handler(signal.SIGTERM, stop)
     loop.add_signal_handler(signal.SIGINT, interrupt)
     async with _running(asked.wait()) as task:
         yield task

@@ -5,9 +5,11 @@ Asks for no privileged intent. Knows the settings and the service; what commands
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Self
 
 import aiohttp
@@ -15,6 +17,7 @@ import discord
 import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
 
 from bot.discord.buttons import BUTTONS
 from bot.discord.command_tree import StoryTree
@@ -24,6 +27,11 @@ from bot.service import StoryService
 from bot.settings import Settings
 
 log = logging.getLogger(__name__)
+
+
+MAX_PAUSE_S = 60.0
+"""Longest pause between two attempts to reach Discord at the start."""
+_UNREACHABLE = (discord.GatewayNotFound, discord.DiscordServerError, aiohttp.ClientError, OSError)
 
 
 class DiscordBot(discord.AutoShardedClient):
@@ -74,10 +82,10 @@ class DiscordBot(discord.AutoShardedClient):
 
 
 class DiscordPlatform:
-    """Discord as a door of the house: `async with` logs in and registers, `run` serves.
+    """Discord as a door of the house: `run` serves, and `async with` around it closes.
 
-    Raises SettingsError without a token, and PlatformError where Discord refuses the bot or is
-    not to be reached. `desk` makes the desk, for another pace than the usual.
+    Raises SettingsError without a token. `desk` makes the desk, for another pace than the usual,
+    and `sleep` pauses where Discord is not to be reached.
     """
 
     def __init__(
@@ -86,6 +94,7 @@ class DiscordPlatform:
         settings: Settings,
         *,
         desk: Callable[[StoryService, discord.Client], StoryDesk] = StoryDesk,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         if settings.discord_token is None:
             raise SettingsError("DISCORD_TOKEN is not set: see .env.example")
@@ -94,24 +103,52 @@ class DiscordPlatform:
             Route.BASE = settings.discord_api_url.rstrip("/")
         if settings.discord_gateway_url:
             DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.discord_gateway_url)
-        self.bot = DiscordBot(service, gateway_url=settings.discord_gateway_url, desk=desk)
+        self._make_bot = partial(
+            DiscordBot, service, gateway_url=settings.discord_gateway_url, desk=desk
+        )
+        self._sleep = sleep
+        self._begun = False
+        self.bot = self._make_bot()
 
     async def __aenter__(self) -> Self:
-        try:
-            with _operator_errors():
-                await self.bot.login(self._token)
-        except BaseException:
-            await self.bot.close()
-            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self.bot.close()
+        if self._begun:  # discord.py cannot close a client that never began to log in
+            await self.bot.close()
 
     async def run(self) -> None:
-        """Serve until cancelled; lost connections are taken up again."""
+        """Serve until cancelled. Waits where Discord is not to be reached, and takes lost
+        connections up again. Raises PlatformError where Discord refuses the bot."""
         with _operator_errors():
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception_type(_UNREACHABLE),
+                wait=wait_exponential(max=MAX_PAUSE_S),
+                before_sleep=_say_unreachable,
+                sleep=self._sleep,
+            ):
+                with attempt:
+                    await self._log_in()
             await self.bot.connect()
+
+    async def _log_in(self) -> None:
+        if self._begun:  # nor log in again with one that has begun
+            await self.bot.close()
+            self.bot = self._make_bot()
+        self._begun = True
+        await self.bot.login(self._token)
+
+
+def _say_unreachable(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    pause_s = state.next_action.sleep if state.next_action else 0.0
+    log.warning(
+        "Discord cannot be reached at %s: %s. Trying again in %.0f s. If it stays so, check the "
+        "network, and DISCORD_API_URL and DISCORD_GATEWAY_URL where they are set.",
+        Route.BASE,
+        error,
+        pause_s,
+    )
 
 
 @contextlib.contextmanager
@@ -126,11 +163,6 @@ def _operator_errors() -> Iterator[None]:
         ) from None
     except discord.PrivilegedIntentsRequired as error:
         raise PlatformError(f"Discord refused the bot's intents: {error}") from error
-    except (discord.GatewayNotFound, discord.DiscordServerError, aiohttp.ClientError) as error:
-        raise PlatformError(
-            f"Discord cannot be reached at {Route.BASE}: {error}. Check the network, or "
-            "DISCORD_API_URL and DISCORD_GATEWAY_URL where they are set."
-        ) from error
     except discord.HTTPException as error:
         raise PlatformError(f"Discord refused the bot's start: {error}") from error
     except discord.ConnectionClosed as error:

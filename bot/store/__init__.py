@@ -138,7 +138,8 @@ class StoryStore(Protocol):
         ...
 
     async def end_posts(self, story_id: int, platform: str) -> None:
-        """The story's end is shown, or cannot be: its posts need nothing more."""
+        """A closed story's end is shown, or cannot be: its posts need nothing more. Those of a
+        story still open stay."""
         ...
 
     async def posts(self, story_id: int) -> list[Post]: ...

@@ -287,7 +287,13 @@ class SqlStore:
         async with self._db.write() as connection:
             await connection.execute(
                 update(posts)
-                .where(posts.c.story_id == story_id, posts.c.platform == platform)
+                .where(
+                    posts.c.story_id == story_id,
+                    posts.c.platform == platform,
+                    select(stories.c.id)
+                    .where(stories.c.id == story_id, stories.c.status.not_in(OPEN))
+                    .exists(),
+                )
                 .values(ended=True)
             )
 

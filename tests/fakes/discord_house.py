@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -64,7 +63,13 @@ class House:
         self.platform: DiscordPlatform
         self._stack = AsyncExitStack()
 
-    async def open(self, desk: dict[str, Any] | None = None, **settings: Any) -> House:
+    async def open(
+        self,
+        desk: dict[str, Any] | None = None,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        **settings: Any,
+    ) -> House:
         """Start, as `bot.house` does, at a test's pace."""
         values = {
             "discord_api_url": self.fake.api_url,
@@ -81,19 +86,23 @@ class House:
         service = StoryService(self.store, queue, DEFAULT_GENRES, rules)
         self.service = await self._stack.enter_async_context(service)
         make_desk = partial(StoryDesk, **pace)
-        platform = DiscordPlatform(self.service, given, desk=make_desk)
+        platform = DiscordPlatform(self.service, given, desk=make_desk, sleep=sleep)
         self.platform = await self._stack.enter_async_context(platform)
-        self._task(self.platform.run())
-        await self.fake.connected()
+        serving = self._task(self.platform.run())
+        connected = self._task(self.fake.connected())
+        done, _ = await asyncio.wait({serving, connected}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
         return self
 
     async def _work(self, queue: Any) -> None:
         async with self.engine:
             await queue.work(StoryWriter(self.engine, publish_interval_s=0))
 
-    def _task(self, work: Any) -> None:
+    def _task(self, work: Any) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._stack.push_async_callback(_stop, task)
+        return task
 
     async def close(self) -> None:
         await self._stack.aclose()
@@ -101,8 +110,7 @@ class House:
 
 async def _stop(task: asyncio.Task[None]) -> None:
     task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    await asyncio.wait({task})
 
 
 class Stage:

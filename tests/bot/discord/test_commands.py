@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from discord.http import Route
 from fakes.discord import FakeDiscord
 from fakes.discord_house import House, Stage, finished, is_finished, labels
 from fakes.discord_state import PUBLIC_THREAD
@@ -186,11 +187,22 @@ async def test_a_wrong_token_is_said_clearly(fake: FakeDiscord, migrated: Path) 
     await house.close()
 
 
-async def test_no_discord_there_is_said_clearly(fake: FakeDiscord, migrated: Path) -> None:
+async def test_discord_out_of_reach_is_waited_for_and_said(
+    fake: FakeDiscord, migrated: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The other doors stay open meanwhile."""
     house = House(fake, migrated)
-    fake.api_url = "http://127.0.0.1:9/api/v10"
-    with pytest.raises(PlatformError, match=r"cannot be reached at http://127\.0\.0\.1:9"):
-        await house.open()
+    there, fake.api_url = fake.api_url, "http://127.0.0.1:9/api/v10"
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            Route.BASE = there
+
+    await house.open(sleep=sleep)
+    assert pauses == [1.0, 2.0, 4.0]
+    assert "Discord cannot be reached at http://127.0.0.1:9/api/v10" in caplog.text
     await house.close()
 
 
