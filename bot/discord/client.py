@@ -34,6 +34,20 @@ MAX_PAUSE_S = 60.0
 _UNREACHABLE = (discord.GatewayNotFound, discord.DiscordServerError, aiohttp.ClientError, OSError)
 
 
+class _InASentence(logging.Filter):
+    """discord.py logs a lost connection with its traceback, at each of its attempts."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, (OSError, aiohttp.ClientError, asyncio.TimeoutError)):
+            record.msg = f"{record.getMessage()} ({type(error).__name__}: {error})"
+            record.args = record.exc_info = None
+        return True
+
+
+_in_a_sentence = _InASentence()
+
+
 class DiscordBot(discord.AutoShardedClient):
     """One client for every server. Open with `async with`, then `start`."""
 
@@ -103,6 +117,8 @@ class DiscordPlatform:
             Route.BASE = settings.discord_api_url.rstrip("/")
         if settings.discord_gateway_url:
             DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.discord_gateway_url)
+        for name in ("discord.shard", "discord.client"):
+            logging.getLogger(name).addFilter(_in_a_sentence)  # the same one is added once
         self._make_bot = partial(
             DiscordBot, service, gateway_url=settings.discord_gateway_url, desk=desk
         )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from functools import partial
+from pathlib import Path
 
 import pytest
 from discord.http import Route
-from fakes.discord_house import Stage, finished, is_finished, labels
+from fakes.discord import FakeDiscord
+from fakes.discord_house import House, Stage, finished, is_finished, labels
 
 from bot.discord.cards import Card
 from bot.discord.story_messages import StoryMessages
@@ -258,3 +261,17 @@ async def test_fifty_at_once_are_all_acknowledged_and_written(stage: Stage) -> N
     for user, answer in zip(users, answers, strict=True):
         assert f"From {user.name}" in (await answer.message(is_finished, timeout=30)).text
     assert len(stage.fake.messages(stage.channel)) == 50
+
+
+async def test_a_gateway_out_of_reach_is_said_in_one_line(
+    fake: FakeDiscord, migrated: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = House(fake, migrated)
+    opening = asyncio.create_task(house.open(discord_gateway_url="ws://127.0.0.1:9"))
+    await fake.until(lambda: "Failed to connect for shard_id: 0" in caplog.text, "the complaint")
+    opening.cancel()
+    await asyncio.wait({opening})
+    await house.close()
+    (said,) = [record for record in caplog.records if record.name == "discord.shard"]
+    assert "ClientConnectorError: Cannot connect to host 127.0.0.1:9" in said.getMessage()
+    assert said.exc_info is None
