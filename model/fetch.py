@@ -7,8 +7,8 @@ that breaks off goes on where it stopped, in this run or the next. Knows no mode
 from __future__ import annotations
 
 import hashlib
-import json
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -25,6 +25,8 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much it is in all."""
 
 _ATTEMPTS = 5  # in a row without a single new byte
+_PIP_TIMEOUT_S = 300
+_LINK = re.compile(r"^\s*Found link ([^\s,#]+).*version: (\S+)$", re.MULTILINE)
 
 
 class FetchError(Exception):
@@ -46,19 +48,37 @@ class PinnedWheel:
 
 
 def find_wheel(wheel: PinnedWheel) -> str:
-    """The URL (https: or file:) at which this machine's pip would get `wheel`."""
-    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed"]
-    command += ["--no-deps", "--quiet", "--disable-pip-version-check", "--report", "-"]
-    done = subprocess.run(  # noqa: S603 - no shell, and nothing in it comes from outside
-        [*command, wheel.requirement], capture_output=True, text=True, timeout=300, check=False
-    )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["pip said nothing"]
-        raise FetchError(f"pip cannot find {wheel.requirement}: {lines[-1]}")
+    """The URL (https: or file:) at which this machine's pip would get `wheel`.
+
+    `pip index` reads the index pages only, and its log names each file that they link to. The
+    report of `pip install --dry-run` would be easier to read, but for it pip downloads the whole
+    file wherever the index has no metadata apart (PEP 658): in silence, and from the beginning.
+    """
+    name, _, version = wheel.requirement.partition("==")
+    command = [sys.executable, "-m", "pip", "-vvv", "--disable-pip-version-check", "--no-input"]
     try:
-        return str(json.loads(done.stdout)["install"][0]["download_info"]["url"])
-    except (ValueError, LookupError) as error:
-        raise FetchError(f"pip's answer about {wheel.requirement} makes no sense") from error
+        done = subprocess.run(  # noqa: S603 - no shell, and nothing in it comes from outside
+            [*command, "index", "versions", "--pre", name],
+            capture_output=True,
+            text=True,
+            timeout=_PIP_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise FetchError(f"pip gave no answer within {_PIP_TIMEOUT_S} seconds") from error
+    links: list[str] = [url for url, its in _LINK.findall(done.stdout) if its == version]
+    wheels = [url for url in links if urlsplit(url).path.endswith(".whl")]
+    if not wheels:
+        problem = _telling_line(done.stdout + done.stderr)
+        raise FetchError(f"pip cannot find {wheel.requirement}: {problem}")
+    return min(wheels, key=lambda url: urlsplit(url).scheme != "file")  # a local one, if any
+
+
+def _telling_line(said: str) -> str:
+    """Why pip has found nothing: the index that failed, before "No matching distribution"."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    failed = [line for line in lines if line.startswith("Could not fetch URL")]
+    return (failed or lines or ["pip said nothing"])[-1]
 
 
 def fetch(url: str, wheel: PinnedWheel, target: Path, progress: Progress) -> None:

