@@ -200,7 +200,7 @@ class ConsolePlatform:
 
     async def _export(self, rest: str) -> None:
         data = await self._service.export(self._caller)
-        self._screen.say(json.dumps(data, ensure_ascii=False, indent=2))
+        self._screen.data(json.dumps(data, ensure_ascii=False, indent=2))
 
     async def _forget(self, rest: str) -> None:
         if self._reader.is_terminal:

@@ -1,12 +1,17 @@
-"""How the console shows stories: live on a terminal, finished results on a pipe. Uses rich."""
+"""How the console shows stories: live on a terminal, finished results on a pipe. Uses rich.
+
+A terminal gets lines folded at its width; on a pipe a paragraph stays one line.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
+from rich.segment import Segment
 from rich.text import Text
 
 from bot import wording
@@ -16,18 +21,45 @@ from model.genres import GenreTable
 LOCALE = "en"
 
 
+class Output(Console):
+    """Text as it is, for a terminal or a pipe."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, **options)
+        # On a pipe nothing is folded to an imagined width. A Live display counts its lines, so on
+        # a terminal none may be longer than the screen is wide.
+        self.soft_wrap = not self.is_terminal
+
+
+class _Tail:
+    """The last lines of a card that fit on the screen: a Live display cannot take back more."""
+
+    def __init__(self, card: Group) -> None:
+        self._card = card
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = console.render_lines(self._card, options, pad=False)
+        room = options.size.height - 1  # the cursor's line below must not scroll the first away
+        for line in lines[-room:]:
+            yield from line
+            yield Segment.line()
+
+
 class Screen:
     """Prints for a person on a terminal, plain lines on a pipe."""
 
     def __init__(self, genres: GenreTable, out: Console | None = None) -> None:
-        # soft_wrap: on a pipe nothing is folded to an imagined width.
-        self.out = out or Console(highlight=False, soft_wrap=True)
-        self._errors = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.out = out or Output()
+        self._errors = Output(stderr=True)
         self._genres = genres
 
     def say(self, text: str) -> None:
         """Plain text: no markup is read in it."""
         self.out.print(Text(text))
+
+    def data(self, text: str) -> None:
+        """Text for a program, not folded on a terminal either."""
+        self.out.print(Text(text), soft_wrap=True)
 
     def complain(self, text: str) -> None:
         self._errors.print(Text(text, style="red"))
@@ -51,8 +83,8 @@ class Screen:
         if not self.out.is_terminal:
             yield lambda card: None
             return
-        with Live(console=self.out, transient=True, vertical_overflow="visible") as live:
-            yield live.update
+        with Live(console=self.out, transient=True, auto_refresh=False) as live:
+            yield lambda card: live.update(_Tail(card), refresh=True)
 
     def story(self, story: Story) -> None:
         self.out.print(self._card(StoryUpdate(story)))

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 from fakes.core import PATIENCE_S, Core, eventually, telling
-from rich.console import Console
 
 from bot import wording
 from bot.console.console import ConsolePlatform
 from bot.console.lines import LineReader
-from bot.console.screen import Screen
-from bot.domain import Caller, Status
+from bot.console.screen import Output, Screen
+from bot.domain import Caller, Status, Story, StoryUpdate
 from bot.errors import DatabaseError
+from model.engine import SamplingParams
+from model.genres import DEFAULT_GENRES
 
 MakeCore = Callable[..., Awaitable[Core]]
 TEXT = " stood there. It was dark."
@@ -47,13 +50,7 @@ class Sitting:
 
     def __init__(self, core: Core, reader: LineReader) -> None:
         self._printed = io.StringIO()
-        out = Console(
-            file=self._printed,
-            highlight=False,
-            soft_wrap=True,
-            force_terminal=reader.is_terminal,
-            color_system=None,
-        )
+        out = Output(file=self._printed, force_terminal=reader.is_terminal, color_system=None)
         self.platform = ConsolePlatform(
             core.service, reader=reader, screen=Screen(core.service.genres, out)
         )
@@ -308,6 +305,62 @@ async def test_a_story_grows_on_the_terminal_and_ctrl_c_stops_it(make_core: Make
     assert (await core.row(1)).status is Status.CANCELLED
     assert sitting.platform.failures == 0
     assert not sitting.platform.interrupt()
+
+
+class Paper:
+    """What a terminal shows: as much of its control codes as the console uses."""
+
+    def __init__(self, height: int) -> None:
+        self.lines = [""]
+        self._height = height
+        self._row = 0
+
+    def write(self, text: str) -> Paper:
+        for control, count, kind, letter in re.findall(
+            r"(\x1b\[\??(\d*)([A-Za-z]))|([^\x1b])", text
+        ):
+            if control:
+                self._control(kind, int(count or 1))
+            elif letter == "\n":
+                self._row += 1
+                if self._row == len(self.lines):
+                    self.lines.append("")
+            elif letter != "\r":
+                self.lines[self._row] += letter
+        return self
+
+    def _control(self, kind: str, count: int) -> None:
+        if kind == "A":  # up, though never to what has scrolled away
+            self._row = max(len(self.lines) - self._height, 0, self._row - count)
+        elif kind == "K":
+            self.lines[self._row] = ""
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (50, 8)])
+async def test_a_story_longer_than_the_terminal_leaves_nothing_stale(
+    width: int, height: int
+) -> None:
+    """While written its last lines show, folded at words; then it stands there whole, once."""
+    words = [f"word{n}" for n in range(300)]
+    printed = io.StringIO()
+    out = Output(file=printed, force_terminal=True, color_system=None, width=width, height=height)
+    story = Story(
+        1, Status.WRITING, 1, 1, "ada", "horror", "", "", "", SamplingParams(), created_at=0.0
+    )
+
+    async def growing() -> AsyncIterator[StoryUpdate]:
+        for n in range(10, 300, 10):
+            yield StoryUpdate(replace(story, text=" ".join(words[:n])))
+            seen = Paper(height).write(printed.getvalue()).lines[-height:]
+            assert words[n - 1] in " ".join(seen).split()
+            assert max(map(len, seen)) <= width
+        yield StoryUpdate(replace(story, status=Status.FINISHED, text=" ".join(words)))
+
+    await Screen(DEFAULT_GENRES, out).follow(growing())
+    lines = Paper(height).write(printed.getvalue()).lines
+    assert lines[0] == "#1 · horror by ada"
+    assert " ".join(lines[1:]).split() == words
+    assert max(map(len, lines)) <= width
 
 
 async def test_ctrl_c_on_a_pipe_means_the_program(make_core: MakeCore) -> None:
