@@ -73,7 +73,12 @@ class SamplingParams:
             ),
             ("max_new_tokens", self.max_new_tokens, self.max_new_tokens >= 1, "1 or more"),
             ("min_new_tokens", self.min_new_tokens, self.min_new_tokens >= 0, "0 or more"),
-            ("max_length", self.max_length, (self.max_length or 1) >= 1, "1 or more"),
+            (
+                "max_length",
+                self.max_length,
+                self.max_length is None or self.max_length >= 1,
+                "1 or more",
+            ),
             ("seed", self.seed, 0 <= self.seed < 2**63, "from 0 to 2**63 - 1"),
         ]
         for name, value, ok, wanted in checks:
