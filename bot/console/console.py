@@ -89,7 +89,7 @@ class ConsolePlatform:
             await self._command(line)
         except MemberError as error:
             self._fail(number, line, explain(error, LOCALE))
-        except OperatorError:  # whoever sits here can mend it
+        except (OperatorError, BrokenPipeError):  # whoever sits here can mend it, or has left
             raise
         except Exception:  # one command's mishap does not stop the bot
             log.exception("the command %r failed", line)

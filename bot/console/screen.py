@@ -5,6 +5,7 @@ A terminal gets lines folded at its width; on a pipe a paragraph stays one line.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,6 +30,10 @@ class Output(Console):
         # On a pipe nothing is folded to an imagined width. A Live display counts its lines, so on
         # a terminal none may be longer than the screen is wide.
         self.soft_wrap = not self.is_terminal
+
+    def on_broken_pipe(self) -> None:
+        """Whoever read the pipe is gone: said as an error, since rich would end the process."""
+        raise BrokenPipeError(errno.EPIPE, "nobody reads the output any more")
 
 
 class _Tail:

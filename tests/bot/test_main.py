@@ -67,6 +67,29 @@ def test_a_failed_command_makes_the_console_fail_and_names_its_line(tmp_path: Pa
     ]
 
 
+def test_a_reader_who_leaves_the_pipe_ends_it_quietly(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "bot", "console"],
+        cwd=tmp_path,
+        env=os.environ | {"MODEL": "scripted"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin and process.stdout and process.stderr
+        process.stdin.write("/story horror A mill\n")
+        process.stdin.flush()
+        assert process.stdout.readline().startswith("#1 · horror by ")
+        process.stdout.close()
+        process.stdin.write("/genres\n/help\n")
+        process.stdin.close()
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=30) == 1
+    again = cliffhanger(tmp_path, "run", stdin="/read 1\n")
+    assert "\nA mill" in again.stdout
+
+
 def test_stories_stay_from_one_start_to_the_next(tmp_path: Path) -> None:
     cliffhanger(tmp_path, "run", stdin='/story drama "The Keeper"\n')
     again = cliffhanger(tmp_path, "run", stdin="/read 1\n")
