@@ -5,6 +5,7 @@ one sentence what is wrong and what to do when it cannot.
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import random
 import sys
@@ -67,6 +68,9 @@ stderr = Console(stderr=True, highlight=False)
 
 def main() -> None:
     """Run the command line; an OperatorError becomes one message and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a letter it lacks is no reason to stop
+            stream.reconfigure(errors="replace")
     try:
         app()
     except (OperatorError, EngineError) as error:

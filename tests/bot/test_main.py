@@ -6,6 +6,7 @@ MODEL=scripted stands in for the model, so that no weights are needed; all else 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -90,6 +91,14 @@ def test_a_reader_who_leaves_the_pipe_ends_it_quietly(tmp_path: Path) -> None:
     assert "\nA mill" in again.stdout
 
 
+def test_letters_that_the_output_lacks_are_replaced(tmp_path: Path) -> None:
+    commands = "/story horror A mill\n/as ben\n/vote 1 up\n/read 9\n"
+    done = cliffhanger(tmp_path, "run", stdin=commands, PYTHONIOENCODING="ascii")
+    assert "\n? 0 ? 0 ? written by scripted" in done.stdout
+    assert "\n? for story #1. It has 1 up, 0 down.\n" in done.stdout
+    assert done.stderr == "line 4: /read 9: There is no story #9 here.\n"
+
+
 def test_stories_stay_from_one_start_to_the_next(tmp_path: Path) -> None:
     cliffhanger(tmp_path, "run", stdin='/story drama "The Keeper"\n')
     again = cliffhanger(tmp_path, "run", stdin="/read 1\n")
@@ -142,6 +151,7 @@ def test_an_operators_mistake_is_one_clear_sentence(
     says: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(logging.root, "handlers", [])  # what main() sets ends with this test
     monkeypatch.setattr(sys, "argv", ["cliffhanger", *words])
     for key in CLEAN:
         monkeypatch.delenv(key, raising=False)
