@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import logging
 import re
 import warnings
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model.engine import EngineError, EngineInfo, ModelUnusable
+from model.files import check_tokenizer, check_weights, read_json, weight_files
 from model.genres import DEFAULT_GENRES, GenreTable
 from model.prompt import PromptFormat
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _COMMIT = re.compile(r"(gguf-)?[0-9a-f]{7,64}")  # and not the name of a branch, such as "main"
+_PLAIN = "The door was open."
 _ASSUMED_CONTEXT = 2048  # tokens; for the few configurations that name no length
 
 
@@ -100,6 +101,22 @@ def load(
     return LoadedModel(model, tokenizer, text_format, info)
 
 
+def check(source: ModelSource) -> None:
+    """What can be known of `source` in a moment, before its weights are loaded.
+
+    Raises ModelUnusable where its configuration, weight files or tokenizer are broken.
+    """
+    with _complaints_about(source):
+        config = read_json(source.folder / "config.json")
+        names = config.get("architectures") or []
+        _check_architecture(config.get("model_type", ""), [str(name) for name in names])
+        for path in weight_files(source.folder):
+            check_weights(path)
+        if source.adapter is not None:
+            check_weights(source.adapter / ADAPTER_WEIGHTS)
+        check_tokenizer(_tokenizer_folder(source))
+
+
 def convert_gguf(gguf: Path, target: Path) -> None:
     """Write the quantised model in `gguf` to the folder `target` as safetensors, tokenizer and all.
 
@@ -137,49 +154,52 @@ def adapter_hash(folder: Path) -> str:
     return _digest([folder / ADAPTER_CONFIG, folder / ADAPTER_WEIGHTS])
 
 
-def has_weights(folder: Path) -> bool:
-    """Whether every weight file that `folder` speaks of is there."""
-    for index in (*folder.glob("*.safetensors.index.json"), *folder.glob("*.bin.index.json")):
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        return all((folder / shard).is_file() for shard in shards)
-    return any((folder / f).is_file() for f in ("model.safetensors", "pytorch_model.bin"))
-
-
 def read_adapter_config(folder: Path) -> dict[str, Any]:
     """An adapter's configuration. Raises ModelUnusable."""
-    try:
-        data = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelUnusable(f"{folder / ADAPTER_CONFIG} cannot be read: {error}") from error
-    if not isinstance(data, dict) or not data.get("base_model_name_or_path"):
+    data = read_json(folder / ADAPTER_CONFIG)
+    if not data.get("base_model_name_or_path"):
         raise ModelUnusable(f"{folder / ADAPTER_CONFIG} does not say which model it adapts")
     return data
 
 
 def _config(folder: Path) -> Any:
     from transformers import AutoConfig
+
+    read_json(folder / "config.json")  # transformers' own complaints do not name the file
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    _check_architecture(config.model_type, getattr(config, "architectures", None) or [])
+    return config
+
+
+def _check_architecture(model_type: str, names: list[str]) -> None:
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    names = getattr(config, "architectures", None) or []
-    causal = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.model_type, ())
+    causal = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(model_type, ())
     accepted = {causal} if isinstance(causal, str) else set(causal)
     if not accepted or (names and not accepted & set(names)):
         raise ModelUnusable(
-            f"its architecture, {', '.join(names) or config.model_type}, does not continue text; "
-            "a causal language model such as GPT-2 or Llama is needed"
+            f"its architecture, {', '.join(names) or model_type or 'not named'}, does not continue "
+            "text; a causal language model such as GPT-2 or Llama is needed"
         )
-    return config
+
+
+def _tokenizer_folder(source: ModelSource) -> Path:
+    """An adapter that has added tokens brings the tokenizer that knows them."""
+    if source.adapter is not None and (source.adapter / "tokenizer_config.json").is_file():
+        return source.adapter
+    return source.folder
 
 
 def _tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
-    own = source.adapter is not None and (source.adapter / "tokenizer_config.json").is_file()
-    folder = source.adapter if own else source.folder
+    folder = _tokenizer_folder(source)
+    check_tokenizer(folder)  # without its files, transformers makes up an empty one
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
         folder, local_files_only=True
     )
+    if not set(tokenizer.encode(_PLAIN, add_special_tokens=False)) - {tokenizer.unk_token_id}:
+        raise ModelUnusable(f"the tokenizer in {folder} cannot encode a plain sentence")
     return tokenizer
 
 

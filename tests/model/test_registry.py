@@ -209,8 +209,10 @@ def test_the_seeds_old_files_are_read_too(gpt2_folder: Path, tmp_path: Path) -> 
     source = resolve(str(old))
     assert source.licence == "mit"
     assert load(source, device="cpu").info.has_genre_tokens
-    tokens = json.loads((old / "tokenizer.json").read_text())["added_tokens"]
-    (old / "added_tokens.json").write_text(json.dumps({t["content"]: t["id"] for t in tokens}))
+    tokenizer = json.loads((old / "tokenizer.json").read_text())
+    tokens = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
+    (old / "added_tokens.json").write_text(json.dumps(tokens))
+    (old / "vocab.json").write_text(json.dumps(tokenizer["model"]["vocab"]))
     (old / "tokenizer.json").unlink()
     assert describe(str(old)).has_genre_tokens
 
@@ -235,6 +237,99 @@ def test_a_folder_without_a_model_is_said(tmp_path: Path, gpt2_folder: Path) -> 
         resolve(str(tmp_path))
     with pytest.raises(ModelUnusable, match="is no model"):
         resolve(str(tmp_path / "config.json"))
+
+
+def break_index(folder: Path) -> None:
+    (folder / "model.safetensors.index.json").write_text("{")
+
+
+def empty_index(folder: Path) -> None:
+    (folder / "model.safetensors.index.json").write_text("{}")
+
+
+def break_config(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+
+
+def config_of_a_list(folder: Path) -> None:
+    (folder / "config.json").write_text("[]")
+
+
+def config_in_utf_16(folder: Path) -> None:
+    (folder / "config.json").write_bytes(b"\xff\xfe{}")
+
+
+def config_of_nothing(folder: Path) -> None:
+    (folder / "config.json").write_text("{}")
+
+
+def odd_architectures(folder: Path) -> None:
+    (folder / "config.json").write_text('{"model_type": "gpt2", "architectures": 5}')
+
+
+def other_architecture(folder: Path) -> None:
+    text = '{"model_type": "bert", "architectures": ["BertForMaskedLM"]}'
+    (folder / "config.json").write_text(text)
+
+
+def cut_weights(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def empty_old_weights(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").touch()
+
+
+def no_tokenizer(folder: Path) -> None:
+    for file in folder.glob("token*"):
+        file.unlink()
+
+
+def break_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text("{")
+
+
+def empty_tokenizer(folder: Path) -> None:
+    data = json.loads((folder / "tokenizer.json").read_text())
+    data["model"] |= {"vocab": {}, "merges": []}
+    (folder / "tokenizer.json").write_text(json.dumps(data | {"added_tokens": []}))
+
+
+def odd_tokens(folder: Path) -> None:
+    data = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps(data | {"added_tokens": [5]}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (break_index, "model.safetensors.index.json cannot be read: "),
+        (empty_index, "model.safetensors.index.json cannot be read: it names no weight files"),
+        (break_config, "config.json cannot be read: "),
+        (config_of_a_list, "config.json cannot be read: it holds no JSON object"),
+        (config_in_utf_16, "config.json cannot be read: 'utf-8' codec can't decode"),
+        (config_of_nothing, "its architecture, not named, does not continue text"),
+        (odd_architectures, "not iterable"),
+        (other_architecture, "its architecture, BertForMaskedLM, does not continue text"),
+        (cut_weights, "model.safetensors is damaged or cut short: "),
+        (empty_old_weights, "pytorch_model.bin is damaged or cut short"),
+        (no_tokenizer, "has no tokenizer: tokenizer.json is missing"),
+        (break_tokenizer, "tokenizer.json cannot be read: "),
+        (empty_tokenizer, "tokenizer.json is no tokenizer: it has no tokens"),
+        (odd_tokens, "tokenizer.json is no tokenizer: "),
+    ],
+)
+def test_a_broken_folder_is_described_in_one_sentence(
+    gpt2_folder: Path, tmp_path: Path, damage: Callable[[Path], None], says: str
+) -> None:
+    folder = Path(shutil.copytree(gpt2_folder, tmp_path / "copy"))
+    damage(folder)
+    with pytest.raises(ModelUnusable) as caught:
+        describe(str(folder))
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 # --- Adapters ---
@@ -331,6 +426,9 @@ def test_the_list_holds_what_is_complete(hub: Path, gpt2_folder: Path, tmp_path:
     put_in_hub(hub, "gpt2", gpt2_folder)
     half = put_in_hub(hub, "owner/half", gpt2_folder)
     (half / "config.json").unlink()
+    broken = put_in_hub(hub, "owner/broken", gpt2_folder)
+    (broken / "config.json").unlink()  # a link to what would be written to
+    (broken / "config.json").write_text("{")
     assert [(card.name, card.architecture) for card in list_cached(tmp_path)] == [
         ("gpt2", "GPT2LMHeadModel")
     ]
