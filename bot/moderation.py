@@ -76,6 +76,12 @@ def check_title(text: str, limit: int) -> str:
     return clean
 
 
+def clean_name(text: str, most: int) -> str:
+    """A name as it may be shown, cut to `most` characters; "" where nothing of it can be read."""
+    clean = sanitize(text)[:most].strip()
+    return clean if _is_readable(clean) else ""
+
+
 def refuse_blocked(text: str, blocked: Sequence[str]) -> None:
     """Raises BlockedWords if a blocked word stands in `text` as a word."""
     if any(_is_word(found) for found in _pattern(tuple(blocked)).finditer(text)):

@@ -27,10 +27,15 @@ from bot.console.lines import LineReader
 from bot.console.screen import LOCALE, Screen
 from bot.domain import Caller, Status, Story
 from bot.errors import MemberError, NothingToRead, OperatorError, UnknownCommand
+from bot.moderation import clean_name
 from bot.service import StoryService
 from bot.texts import explain, say
 
 log = logging.getLogger(__name__)
+
+MAX_NAME = 80
+"""Characters of a member's name."""
+NAMELESS = "me"
 
 
 class ConsolePlatform:
@@ -218,14 +223,15 @@ class ConsolePlatform:
         self._screen.say(say("console-help-more", LOCALE))
 
     async def _as(self, rest: str) -> None:
-        if not rest:
+        name = clean_name(rest, MAX_NAME)
+        if not name:
             raise NothingToRead
-        self._name = rest[:80]
+        self._name = name
         self._screen.say(say("console-now", LOCALE, name=self._name))
 
 
 def _user_name() -> str:
     try:
-        return getpass.getuser()
+        return clean_name(getpass.getuser(), MAX_NAME) or NAMELESS
     except (OSError, KeyError):  # no such user id, as in some containers
-        return "me"
+        return NAMELESS

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from bot import wording
 from bot.domain import Story, StoryUpdate
+from bot.moderation import sanitize
 from model.genres import GenreTable
 
 LOCALE = "en"
@@ -100,13 +101,12 @@ class Screen:
         for n, story in enumerate(stories):
             place = wording.MEDALS[n] if medals and n < len(wording.MEDALS) else f"{n + 1}."
             tally = f"👍 {story.tally.ups} 👎 {story.tally.downs}"
-            byline = wording.byline(story, self._label(story), LOCALE)
-            self.say(f"{place} {tally}  {byline}")
+            self.say(f"{place} {tally}  {self._byline(story)}")
             self.out.print(Text(f"   {wording.headline(story)}", style="italic"))
 
     def _card(self, update: StoryUpdate) -> Group:
         story = update.story
-        lines = [Text(wording.byline(story, self._label(story), LOCALE), style="bold")]
+        lines = [Text(self._byline(story), style="bold")]
         if story.title:
             lines.append(Text(story.title, style="bold italic"))
         if story.text:
@@ -118,5 +118,7 @@ class Screen:
             lines.append(Text(tally + written_by, style="dim"))
         return Group(*lines, Text(""))
 
-    def _label(self, story: Story) -> str:
-        return wording.genre_label(story, self._genres)
+    def _byline(self, story: Story) -> str:
+        """Without what would reorder or colour the line: names may be as old as the database."""
+        label = wording.genre_label(story, self._genres)
+        return sanitize(wording.byline(story, label, LOCALE))

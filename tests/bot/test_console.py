@@ -81,6 +81,12 @@ async def printed(core: Core, *lines: str) -> str:
     return await Sitting(core, Typed(*lines)).run()
 
 
+def story(author: str) -> Story:
+    return Story(
+        1, Status.WRITING, 1, 1, author, "horror", "", "", "", SamplingParams(), created_at=0.0
+    )
+
+
 async def seed_of(core: Core, story_id: int) -> int:
     return (await core.row(story_id)).sampling.seed
 
@@ -281,6 +287,31 @@ async def test_markup_in_what_people_write_is_only_text(told: Core) -> None:
     assert out.splitlines()[1].startswith("[bold]A house[/bold] [31m:smile: stood")
 
 
+@pytest.mark.parametrize("name", ["", "\u202e", "\u200d", "\x1b\x07", "\u3164", "\ufeff"])
+async def test_a_name_that_shows_nothing_is_refused(
+    told: Core, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    sitting = Sitting(told, Typed(f"/as {name}"))
+    assert await sitting.run() == ""
+    assert sitting.platform.failures == 1
+    assert "There is nothing to read in that." in capsys.readouterr().err
+
+
+async def test_a_name_is_shown_harmless_and_at_most_80_letters_long(told: Core) -> None:
+    out = await printed(told, "/as a\u202eb \x1b[31m", f"/as {'x' * 81}", "/story horror A mill")
+    assert out.splitlines()[:3] == [
+        "You are ab [31m now.",
+        f"You are {'x' * 80} now.",
+        f"#1 · horror by {'x' * 80}",
+    ]
+
+
+def test_an_old_name_is_shown_harmless_too() -> None:
+    printed = io.StringIO()
+    Screen(DEFAULT_GENRES, Output(file=printed)).stories("", [story("a\u202eda")], medals=False)
+    assert "horror by ada\n" in printed.getvalue()
+
+
 # -- on a terminal ---------------------------------------------------------------------------------
 async def test_a_person_is_welcomed_and_errors_have_no_line(
     told: Core, capsys: pytest.CaptureFixture[str]
@@ -344,17 +375,15 @@ async def test_a_story_longer_than_the_terminal_leaves_nothing_stale(
     words = [f"word{n}" for n in range(300)]
     printed = io.StringIO()
     out = Output(file=printed, force_terminal=True, color_system=None, width=width, height=height)
-    story = Story(
-        1, Status.WRITING, 1, 1, "ada", "horror", "", "", "", SamplingParams(), created_at=0.0
-    )
+    begun = story("ada")
 
     async def growing() -> AsyncIterator[StoryUpdate]:
         for n in range(10, 300, 10):
-            yield StoryUpdate(replace(story, text=" ".join(words[:n])))
+            yield StoryUpdate(replace(begun, text=" ".join(words[:n])))
             seen = Paper(height).write(printed.getvalue()).lines[-height:]
             assert words[n - 1] in " ".join(seen).split()
             assert max(map(len, seen)) <= width
-        yield StoryUpdate(replace(story, status=Status.FINISHED, text=" ".join(words)))
+        yield StoryUpdate(replace(begun, status=Status.FINISHED, text=" ".join(words)))
 
     await Screen(DEFAULT_GENRES, out).follow(growing())
     lines = Paper(height).write(printed.getvalue()).lines
