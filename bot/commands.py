@@ -1,7 +1,9 @@
 """What members type after a command, taken apart: shared by the platforms that have only text.
 
-`/story horror "The Keeper" A lonely lighthouse length:long`: the genre, then a title in quotes
-if there is one, then the opening; `title:` and `length:` may stand anywhere after the genre.
+`/story horror "The Keeper" A lonely lighthouse length:long`: the genre, a title in quotes if there
+is one, the opening. Options are `length:long` and `title:"The Keeper"`, with no space after the
+colon and quotes around a title. They count at the very start and the very end of what follows the
+genre; everything else is the opening, word for word.
 """
 
 from __future__ import annotations
@@ -15,10 +17,13 @@ from bot.errors import NotAChoice, NotANumber
 from bot.settings import Length
 from model.genres import GenreTable, UnknownGenre
 
-_QUOTED = re.compile(r"[\"“„«「]([^\"“”„«»「」]+)[\"”“»」]")
-_OPTION = re.compile(
-    r"(?<!\S)(title|length)\s*[:=]\s*(?:[\"“„«「]([^\"“”„«»「」]*)[\"”“»」]|(\S+))", re.IGNORECASE
-)
+_IN_QUOTES = r"[\"“„«「]{}[\"”“»」](?!\S)"
+_UNQUOTED = r"[^\"“”„«»「」]*"
+_QUOTED = re.compile(_IN_QUOTES.format(rf"({_UNQUOTED})"))
+_TITLE = _IN_QUOTES.format(rf"(?P<title>{_UNQUOTED})")
+_LENGTH = r"length[:=](?P<length>\S+)"
+_FIRST = re.compile(rf"(?:title[:=])?{_TITLE}|{_LENGTH}", re.IGNORECASE)
+_LAST = re.compile(rf"(?<!\S)(?:title[:=]{_TITLE}|{_LENGTH})\Z", re.IGNORECASE)
 _VOTES: dict[str, VoteValue] = {
     "up": 1, "+1": 1, "+": 1, "👍": 1,
     "down": -1, "-1": -1, "-": -1, "👎": -1,
@@ -43,25 +48,29 @@ def parse_story_args(text: str, genres: GenreTable) -> StoryArgs:
 
     The genre is one word, or two where only both name one ("sci fi").
     """
-    genre, rest = _split_genre(text, genres)
-    title = ""
-    if quoted := _QUOTED.match(rest.lstrip()):
-        title = quoted[1]
-        rest = rest.lstrip()[quoted.end() :]
-    length: Length | None = None
-    for option in _OPTION.finditer(rest):
-        value = option[2] if option[2] is not None else option[3]
-        if option[1].lower() == "title":
-            title = value
-        else:
-            length = parse_length(value)
-    return StoryArgs(genre, _OPTION.sub("", rest).strip(), title.strip(), length)
+    genre, prompt = _split_genre(text, genres)
+    given: dict[str, str] = {}
+    while (option := _FIRST.match(prompt)) and _take(option, given):
+        prompt = prompt[option.end() :].lstrip()
+    while (option := _LAST.search(prompt)) and _take(option, given):
+        prompt = prompt[: option.start()].rstrip()
+    length = parse_length(given["length"]) if "length" in given else None
+    return StoryArgs(genre, prompt, given.get("title", "").strip(), length)
+
+
+def _take(option: re.Match[str], given: dict[str, str]) -> bool:
+    """Put an option's value into `given`; False if it is there already: then it is text."""
+    name = option.lastgroup
+    if name is None or name in given:
+        return False
+    given[name] = option[name]
+    return True
 
 
 def _split_genre(text: str, genres: GenreTable) -> tuple[str, str]:
     text = text.strip()
     if quoted := _QUOTED.match(text):
-        return quoted[1], text[quoted.end() :]
+        return quoted[1], text[quoted.end() :].lstrip()
     first, rest = _word(text)
     second, after = _word(rest)
     if not _is_genre(first, genres) and second and _is_genre(f"{first} {second}", genres):
@@ -86,14 +95,14 @@ def _is_genre(text: str, genres: GenreTable) -> bool:
 def parse_length(text: str) -> Length:
     """Raises NotAChoice."""
     if text.lower() not in LENGTHS:
-        raise NotAChoice(given=text, what="length", choices=", ".join(LENGTHS))
+        raise NotAChoice(given=text[:40], what="length", choices=", ".join(LENGTHS))
     return cast(Length, text.lower())
 
 
 def parse_period(text: str) -> Period:
     """Raises NotAChoice."""
     if text.lower() not in PERIODS:
-        raise NotAChoice(given=text, what="period", choices=", ".join(PERIODS))
+        raise NotAChoice(given=text[:40], what="period", choices=", ".join(PERIODS))
     return cast(Period, text.lower())
 
 

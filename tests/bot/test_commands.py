@@ -39,21 +39,61 @@ from model.genres import DEFAULT_GENRES
         ("horror „Der Wärter“ Ein Licht", StoryArgs("horror", "Ein Licht", "Der Wärter")),
         ("horror «Le gardien»", StoryArgs("horror", "", "Le gardien")),
         ('horror A lamp title:"The Keeper"', StoryArgs("horror", "A lamp", "The Keeper")),
-        ("horror title:Keeper A lamp", StoryArgs("horror", "A lamp", "Keeper")),
+        ('horror title:"The Keeper" A lamp', StoryArgs("horror", "A lamp", "The Keeper")),
         ("horror length:long A lamp", StoryArgs("horror", "A lamp", "", "long")),
-        ("horror A lamp Length = SHORT", StoryArgs("horror", "A lamp", "", "short")),
-        ('horror A man said "run"', StoryArgs("horror", 'A man said "run"')),
+        ("horror A lamp Length=SHORT", StoryArgs("horror", "A lamp", "", "short")),
+        ("horror length:long", StoryArgs("horror", "", "", "long")),
+        ('horror length:long "Keeper" A lamp', StoryArgs("horror", "A lamp", "Keeper", "long")),
+        ('horror "Keeper" length:long A lamp', StoryArgs("horror", "A lamp", "Keeper", "long")),
+        (
+            'horror A lamp title:"Keeper" length:long',
+            StoryArgs("horror", "A lamp", "Keeper", "long"),
+        ),
+        (
+            'horror A lamp length:long title:"Keeper"',
+            StoryArgs("horror", "A lamp", "Keeper", "long"),
+        ),
+        ('horror "Keeper" "Run!" she cried', StoryArgs("horror", '"Run!" she cried', "Keeper")),
+        # What only looks like an option, or stands in the middle, is the opening's.
+        *(
+            (f"horror {prompt}", StoryArgs("horror", prompt))
+            for prompt in (
+                "The length: long and winding",
+                "the length:3 metres",
+                "the road's length: long",
+                "of some length:long it was",
+                "wavelength:long",
+                "length",
+                "length:",
+                "title: The Dark Night of souls",
+                "title:The Dark Night",
+                "A lamp title:The Dark Night",
+                'A book with the title:"Night", alone',
+                '"Night", he said',
+                'A man said "run"',
+            )
+        ),
+        (
+            "horror length:long a length:short road",
+            StoryArgs("horror", "a length:short road", "", "long"),
+        ),
         ("horror subtitle:x", StoryArgs("horror", "subtitle:x")),
-        ('horror ""', StoryArgs("horror", '""')),
+        ('horror ""', StoryArgs("horror")),
+        ("horror “ ” A lamp", StoryArgs("horror", "A lamp")),
+        ('horror A lamp title:""', StoryArgs("horror", "A lamp")),
+        ('"" A lamp', StoryArgs("", "A lamp")),
     ],
 )
 def test_story_arguments(text: str, args: StoryArgs) -> None:
     assert parse_story_args(text, DEFAULT_GENRES) == args
 
 
-def test_an_unknown_length() -> None:
+@pytest.mark.parametrize(
+    "text", ["horror length:huge", "horror length:huge A lamp", "horror A lamp length:huge"]
+)
+def test_an_unknown_length(text: str) -> None:
     with pytest.raises(NotAChoice) as refused:
-        parse_story_args("horror length:huge", DEFAULT_GENRES)
+        parse_story_args(text, DEFAULT_GENRES)
     assert refused.value.values == {
         "given": "huge",
         "what": "length",
