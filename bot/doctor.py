@@ -6,6 +6,7 @@ Reads only: starts no platform, loads no weights, creates no file.
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -79,16 +80,30 @@ def _model(settings: Settings) -> Finding:
     if missing:
         advice = f"{' and '.join(missing)} not installed: pip install 'cliffhanger[worker]'"
         return Finding("model", False, advice)
+    from model.checkpoint import check
     from model.registry import find
 
     try:
         source = find(settings.model, settings.cache_dir)
+        if source is not None:
+            check(source)
     except EngineError as error:
         return Finding("model", False, str(error))
     if source is None:
         advice = f"{settings.model} is not on this machine yet: cliffhanger model pull"
-        return Finding("model", False, advice)
+        return Finding("model", False, _no_room(settings) or advice)
     return Finding("model", True, f"{source.name} in {source.folder}")
+
+
+def _no_room(settings: Settings) -> str | None:
+    """Why the default model cannot be kept, where that can be told without trying."""
+    place = _existing(_cache_folder(settings))
+    if settings.model != "default" or (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        return None
+    return (
+        f"default is not on this machine yet, and nothing can be written to {place}: set "
+        "CACHE_DIR to a folder that can"
+    )
 
 
 async def _database(settings: Settings) -> Finding:
@@ -114,7 +129,7 @@ async def _queue(settings: Settings) -> Finding:
 
 
 def _disk(settings: Settings) -> Finding:
-    folders = [settings.cache_dir or Path(platformdirs.user_cache_dir("cliffhanger"))]
+    folders = [_cache_folder(settings)]
     if (database := sqlite_path(parse_url(settings.database_url))) is not None:
         folders.append(database.absolute().parent)
     free = {folder: shutil.disk_usage(_existing(folder)).free for folder in folders}
@@ -123,6 +138,10 @@ def _disk(settings: Settings) -> Finding:
     if free[least] >= ENOUGH_DISK_BYTES:
         return Finding("disk space", True, said)
     return Finding("disk space", False, f"only {said}; make room for at least 2 GiB")
+
+
+def _cache_folder(settings: Settings) -> Path:
+    return settings.cache_dir or Path(platformdirs.user_cache_dir("cliffhanger"))
 
 
 def _existing(folder: Path) -> Path:

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from bot.__main__ import _write_one, main
+from bot.doctor import Finding, _model
+from bot.settings import load_settings
 from model.engine import EngineInfo, GenerationRequest, TextChunk
 from model.genres import DEFAULT_GENRES
 from model.prompt import clean_story
@@ -219,6 +221,46 @@ def test_doctor_says_ok_or_what_to_do(tmp_path: Path) -> None:
     assert "gone" in said["model"]
     assert unwell.returncode == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [
+        ("config.json", "config.json cannot be read: "),
+        ("model.safetensors", "model.safetensors is damaged or cut short: "),
+        ("tokenizer.json", "has no tokenizer: tokenizer.json is missing"),
+    ],
+)
+def test_doctor_looks_into_a_models_files(tmp_path: Path, file: str, says: str) -> None:
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    tokenizer = '{"model": {"type": "WordLevel", "vocab": {"?": 0}, "unk_token": "?"}}'
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    sound = {
+        "config.json": b'{"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}',
+        "model.safetensors": len(header).to_bytes(8, "little") + header + bytes(4),
+        "tokenizer.json": tokenizer.encode(),
+    }
+    for name, data in sound.items():
+        (folder / name).write_bytes(data)
+    settings = load_settings(model=str(folder))
+    assert _model(settings) == Finding("model", True, f"{folder} in {folder}")
+    if file == "tokenizer.json":
+        (folder / file).unlink()
+    else:
+        (folder / file).write_bytes(sound[file][:-1])
+    found = _model(settings)
+    assert not found.ok
+    assert says in found.advice
+
+
+def test_doctor_says_where_no_model_can_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    found = _model(load_settings(model="default", cache_dir=tmp_path / "file" / "cache"))
+    assert not found.ok
+    assert f"nothing can be written to {tmp_path / 'file'}: set CACHE_DIR" in found.advice
+    found = _model(load_settings(model="default", cache_dir=tmp_path / "new"))
+    assert found.advice == "default is not on this machine yet: cliffhanger model pull"
 
 
 class LetterEngine:
