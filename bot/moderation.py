@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from bot.errors import BlockedWords, NothingToRead, PromptTooLong, TitleTooLong
+from model.prompt import without_quotes
 
 MAX_COMBINING = 4
 """Marks kept on one letter. Hindi and Hebrew words stack three or four; "zalgo" stacks dozens."""
@@ -68,8 +69,8 @@ def check_prompt(text: str, limit: int) -> str:
 
 def check_title(text: str, limit: int) -> str:
     """A member's title made harmless; "" stays "". Raises TitleTooLong, NothingToRead."""
-    clean = sanitize(text).strip("\"“”'‘’«»「」 ")
-    if text and not _is_readable(clean):
+    clean = without_quotes(sanitize(text))
+    if text and not _is_readable(clean.strip("\"“”„'‘’«»「」 ")):
         raise NothingToRead
     if len(clean) > limit:
         raise TitleTooLong(length=len(clean), limit=limit)

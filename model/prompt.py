@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 BOS, EOS, PAD = "<BOS>", "<EOS>", "<PAD>"
+_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "„": "“”", "«": "»", "「": "」"}
+"""What opens a quotation, and what may close it."""
 
 
 def opening(
@@ -29,9 +31,17 @@ def opening(
     A title alone gives `"Title" is a horror film about`; neither gives "". Raises UnknownGenre.
     """
     row = table.get(genre)
-    name = " ".join((title or "").split()).strip("\"'“”").replace('"', "'")
+    name = without_quotes(" ".join((title or "").split())).replace('"', "'")
     words = (prompt or "").strip()
     return table.opening(row, name, words) if name else words
+
+
+def without_quotes(title: str) -> str:
+    """A title without the pair of quotes around it; quotes that are part of it stay."""
+    begin, inside, end = title[:1], title[1:-1], title[-1:]
+    around = len(title) > 1 and end in _QUOTES.get(begin, ())
+    # "Run" and "Hide" begins with one pair and ends with another.
+    return title if not around or begin in inside or end in inside else inside.strip()
 
 
 def training_text(genre: str, story: str, *, table: GenreTable = DEFAULT_GENRES) -> str:

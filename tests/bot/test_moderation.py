@@ -128,9 +128,17 @@ def test_a_title_comes_without_its_quotes(given_title: str) -> None:
     assert check_title(given_title, 20) == "The Lamp"
 
 
-def test_quotes_alone_are_no_title() -> None:
+@pytest.mark.parametrize(
+    "given_title", ['The "Keeper"', '"Run" and "Hide"', "'Twas Night", "Dogs'", 'Six Feet 2"']
+)
+def test_quotes_inside_a_title_stay(given_title: str) -> None:
+    assert check_title(given_title, 20) == given_title
+
+
+@pytest.mark.parametrize("given_title", ['""', '"', "“ ”", '""""', "« »"])
+def test_quotes_alone_are_no_title(given_title: str) -> None:
     with pytest.raises(NothingToRead):
-        check_title('""', 10)
+        check_title(given_title, 10)
 
 
 # -- blocked words ---------------------------------------------------------------------------------

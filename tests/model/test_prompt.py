@@ -31,7 +31,12 @@ from model.prompt import (
         ("horror", "Lamp", "It is dark.", '"Lamp" is a horror film. It is dark.'),
         ("horror", "", "", ""),
         ("horror", None, None, ""),
-        ("horror", ' “The \n "Lamp"” ', "", '"The \'Lamp" is a horror film about'),
+        ("horror", ' “The \n "Lamp"” ', "", "\"The 'Lamp'\" is a horror film about"),
+        ("horror", 'The "Keeper"', "", "\"The 'Keeper'\" is a horror film about"),
+        ("horror", '"Run" and "Hide"', "", "\"'Run' and 'Hide'\" is a horror film about"),
+        ("horror", "'Twas Night", "", '"\'Twas Night" is a horror film about'),
+        ("horror", "«Le gardien»", "", '"Le gardien" is a horror film about'),
+        ("horror", '"', "", '"\'" is a horror film about'),
         ("horror", '""', "", ""),
     ],
 )
