@@ -99,6 +99,16 @@ ERRORS: list[tuple[MemberError, str]] = [
         "Please wait for one to finish, or cancel one.",
     ),
     (
+        errors.TooManyPending(limit=1),
+        "You have a story waiting or being written already. "
+        "Please wait for it to finish, or cancel it.",
+    ),
+    (
+        errors.QuotaUsed(limit=1, hours=1),
+        "You have asked for one story in the last hour, which is as many as I may write "
+        "for you. Please come back later.",
+    ),
+    (
         errors.QuotaUsed(limit=200, hours=24),
         "You have asked for 200 stories in the last 24 hours, which is as many as I may write "
         "for you. Please come back later.",

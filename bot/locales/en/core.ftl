@@ -32,8 +32,17 @@ error-queue-full = So many stories are waiting that I can't take another now. Pl
     [one] a minute
    *[other] { $minutes } minutes
 }.
-error-too-many-pending = You have { $limit } stories waiting or being written already. Please wait for one to finish, or cancel one.
-error-quota-used = You have asked for { $limit } stories in the last { $hours } hours, which is as many as I may write for you. Please come back later.
+error-too-many-pending = { $limit ->
+    [one] You have a story waiting or being written already. Please wait for it to finish, or cancel it.
+   *[other] You have { $limit } stories waiting or being written already. Please wait for one to finish, or cancel one.
+}
+error-quota-used = You have asked for { $limit ->
+    [one] one story
+   *[other] { $limit } stories
+} in the last { $hours ->
+    [one] hour
+   *[other] { $hours } hours
+}, which is as many as I may write for you. Please come back later.
 error-cooling-down = Please wait { $seconds ->
     [one] a second
    *[other] { $seconds } seconds
