@@ -47,6 +47,8 @@ class ModelSource:
     adapter: Path | None = None
     """Folder of a PEFT adapter to merge, or None."""
     licence: str = "unknown"
+    mend: str = ""
+    """What the operator can do where its files are broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,8 @@ def convert_gguf(gguf: Path, target: Path) -> None:
 
     In float16: half the disk of float32 and of the reading at every start. On film plots it moves
     the default model's loss from 3.7625 to 3.7626 nats a token, far less than the 4-bit rounding
-    that the weights have been through. Loading the result needs no gguf package.
+    that the weights have been through. Loading the result needs no gguf package. Raises OSError
+    where the disk is full.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -140,8 +143,18 @@ def convert_gguf(gguf: Path, target: Path) -> None:
         plain.half()  # type: ignore[no-untyped-call]
         plain.load_state_dict(model.state_dict())
         plain.generation_config = model.generation_config
-        plain.save_pretrained(target)
+        save(plain, tokenizer, target)
+
+
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, target: Path) -> None:
+    """Write a model and its tokenizer to the folder `target`. Raises OSError."""
+    from safetensors import SafetensorError
+
+    try:
+        model.save_pretrained(target)
         tokenizer.save_pretrained(target)
+    except SafetensorError as error:  # its name for a full disk, among others
+        raise OSError(f"{target.name} cannot be written: {error}") from error
 
 
 def weights_hash(folder: Path) -> str:
@@ -296,17 +309,19 @@ def _digest(paths: list[Path]) -> str:
 @contextlib.contextmanager
 def _complaints_about(source: ModelSource) -> Iterator[None]:
     """Turn whatever a library says of a broken folder into one sentence for the operator."""
+    advice = f". {source.mend}" if source.mend else ""
     try:
         yield
     except ModelUnusable as error:
-        raise ModelUnusable(f"The model {source.name} cannot be used: {error}") from error
+        text = f"The model {source.name} cannot be used: {error}"
+        raise ModelUnusable(text + advice) from error
     except EngineError:
         raise
     except Exception as error:  # safetensors, tokenizers, transformers and peft each have theirs
         first_line = str(error).strip().partition("\n")[0]
         raise ModelUnusable(
             f"The model {source.name} in {source.folder} cannot be loaded: "
-            f"{type(error).__name__}: {first_line}"
+            f"{type(error).__name__}: {first_line}{advice}"
         ) from error
 
 

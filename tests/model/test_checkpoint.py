@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from model.checkpoint import ModelSource, load, weights_hash
+from model.checkpoint import LoadedModel, ModelSource, load, weights_hash
+from model.checkpoint import save as save_checkpoint
 from model.engine import EngineInfo, ModelUnusable
 from model.genres import DEFAULT_GENRES
 
@@ -195,6 +197,17 @@ def test_loading_touches_no_network(
 def test_a_device_that_is_not_there(llama_folder: Path) -> None:
     with pytest.raises(ModelUnusable, match="device is cuda, but torch sees no such GPU"):
         load(ModelSource("m", llama_folder), device="cuda")
+
+
+def test_a_full_disk_is_an_oserror(llama: LoadedModel, tmp_path: Path) -> None:
+    """A limit on file sizes stands in for the disk: the kernel refuses the write either way."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"full cannot be written: .*File too large"):
+            save_checkpoint(llama.model, llama.tokenizer, tmp_path / "full")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 # --- Adapters ---
