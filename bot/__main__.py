@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,7 +49,6 @@ from model.prompt import StoryText, opening
 
 app = typer.Typer(
     name="cliffhanger",
-    help="A community story bot for Discord, Telegram and the console.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -78,6 +78,24 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        stdout.print(f"cliffhanger {version('cliffhanger')}", markup=False)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Say which version this is."
+        ),
+    ] = False,
+) -> None:
+    """A community story bot for Discord, Telegram and the console."""
 
 
 def _settings() -> Settings:

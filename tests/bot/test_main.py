@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -68,6 +69,13 @@ def test_a_failed_command_makes_the_console_fail_and_names_its_line(tmp_path: Pa
         "of: superhero, sci_fi, action, drama, horror, thriller.",
         "line 3: /vote 9 up: There is no story #9 here.",
     ]
+
+
+def test_the_version(tmp_path: Path) -> None:
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    number = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
+    done = cliffhanger(tmp_path, "--version")
+    assert (done.returncode, done.stdout) == (0, f"cliffhanger {number}\n")
 
 
 def test_a_reader_who_leaves_the_pipe_ends_it_quietly(tmp_path: Path) -> None:
