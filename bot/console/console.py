@@ -30,6 +30,7 @@ from bot.errors import MemberError, NothingToRead, OperatorError, UnknownCommand
 from bot.moderation import clean_name
 from bot.service import StoryService
 from bot.texts import explain, say
+from model.engine import EngineInfo
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,8 @@ class ConsolePlatform:
         self._stopping: asyncio.Task[None] | None = None
         self.failures = 0
         """Commands that failed so far."""
+        self.worker_wait_s = 60.0
+        """How long /about on a pipe waits for a worker to join."""
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
             "story": self._story,
             "continue": self._continue,
@@ -197,8 +200,21 @@ class ConsolePlatform:
                 self._screen.say(f"  {opening}")
 
     async def _about(self, rest: str) -> None:
-        for line in wording.about_lines(await self._service.about(), LOCALE):
+        info = await self._service.about()
+        if info is None and not self._reader.is_terminal:
+            info = await self._first_worker()
+        for line in wording.about_lines(info, LOCALE):
             self._screen.say(line)
+
+    async def _first_worker(self) -> EngineInfo | None:
+        """A pipe's first command may come before the model is loaded; a person can ask again."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.worker_wait_s):
+                # A queue tells who works for it, not when somebody joins.
+                while (info := await self._service.about()) is None:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+                return info
+        return None
 
     async def _privacy(self, rest: str) -> None:
         self._screen.say(say("privacy-text", LOCALE))

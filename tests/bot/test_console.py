@@ -271,6 +271,26 @@ async def test_about_privacy_and_help(told: Core) -> None:
     assert "/as NAME" in help_text
 
 
+async def test_about_on_a_pipe_waits_for_the_model(make_core: MakeCore) -> None:
+    core = await make_core(worker=False)
+    sitting = Sitting(core, Typed("/about"))
+    running = asyncio.create_task(sitting.run())
+    done, _ = await asyncio.wait([running], timeout=0.2)
+    assert not done
+    core.start_worker()
+    assert "Model: scripted" in await running
+
+
+async def test_about_waits_only_so_long_and_not_at_all_for_a_person(make_core: MakeCore) -> None:
+    core = await make_core(worker=False)
+    patient = Sitting(core, Typed("/about"))
+    patient.platform.worker_wait_s = 0.05
+    assert "No model is loaded yet" in await patient.run()
+    person = Sitting(core, Typed("/about", is_terminal=True))
+    person.platform.worker_wait_s = float("inf")
+    assert "No model is loaded yet" in await person.run()
+
+
 async def test_export_and_forget(told: Core) -> None:
     out = await printed(told, "/story horror A lonely lighthouse", "/export")
     data = json.loads(out.split("\n\n", 1)[1])
