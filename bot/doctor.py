@@ -90,7 +90,7 @@ def _model(settings: Settings) -> Finding:
     except EngineError as error:
         return Finding("model", False, str(error))
     if source is None:
-        advice = f"{settings.model} is not on this machine yet: cliffhanger model pull"
+        advice = f"{settings.model} is not, or not whole, on this machine: cliffhanger model pull"
         return Finding("model", False, _no_room(settings) or advice)
     return Finding("model", True, f"{source.name} in {source.folder}")
 
@@ -101,8 +101,8 @@ def _no_room(settings: Settings) -> str | None:
     if settings.model != "default" or (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
         return None
     return (
-        f"default is not on this machine yet, and nothing can be written to {place}: set "
-        "CACHE_DIR to a folder that can"
+        f"default is not, or not whole, on this machine, and nothing can be written to {place}: "
+        "set CACHE_DIR to a folder that can"
     )
 
 
