@@ -104,6 +104,6 @@ async def test_busy_limits_are_said(street: Street) -> None:
         await fake.say(ann, chat, "/story horror One")
         await chat.wait_for(lambda m: m.has_button("Cancel"))
         await fake.say(ann, chat, "/story horror Two")
-        await chat.wait_for(lambda m: "You have 1 stories waiting" in m.text)
+        await chat.wait_for(lambda m: "You have a story waiting" in m.text)
         street.pen.let_go()
         await chat.wait_for(lambda m: m.has_button("👍"))
