@@ -7,6 +7,7 @@ that breaks off goes on where it stopped, in this run or the next. Knows no mode
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -50,28 +51,35 @@ class PinnedWheel:
 def find_wheel(wheel: PinnedWheel) -> str:
     """The URL (https: or file:) at which this machine's pip would get `wheel`.
 
-    `pip index` reads the index pages only, and its log names each file that they link to. The
-    report of `pip install --dry-run` would be easier to read, but for it pip downloads the whole
-    file wherever the index has no metadata apart (PEP 658): in silence, and from the beginning.
+    `pip index` reads the index pages only, and its log names each file that they link to. Should a
+    later pip word its log otherwise, the report of `pip install --dry-run` has the answer too, but
+    for it pip downloads the whole file wherever the index has no metadata apart (PEP 658): in
+    silence, and from the beginning.
     """
     name, _, version = wheel.requirement.partition("==")
-    command = [sys.executable, "-m", "pip", "-vvv", "--disable-pip-version-check", "--no-input"]
+    listed = _pip("-vvv", "index", "versions", "--pre", name)
+    links: list[str] = [url for url, its in _LINK.findall(listed.stdout) if its == version]
+    wheels = [url for url in links if urlsplit(url).path.endswith(".whl")]
+    if wheels:
+        return min(wheels, key=lambda url: urlsplit(url).scheme != "file")  # a local one, if any
+    if listed.returncode == 0:
+        options = ("--dry-run", "--ignore-installed", "--no-deps", "--quiet", "--report", "-")
+        reported = _pip("install", *options, wheel.requirement)
+        if reported.returncode == 0:
+            return str(json.loads(reported.stdout)["install"][0]["download_info"]["url"])
+        listed = reported
+    problem = _telling_line(listed.stdout + listed.stderr)
+    raise FetchError(f"pip cannot find {wheel.requirement}: {problem}")
+
+
+def _pip(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *words]
     try:
-        done = subprocess.run(  # noqa: S603 - no shell, and nothing in it comes from outside
-            [*command, "index", "versions", "--pre", name],
-            capture_output=True,
-            text=True,
-            timeout=_PIP_TIMEOUT_S,
-            check=False,
+        return subprocess.run(  # noqa: S603 - no shell, and nothing in it comes from outside
+            command, capture_output=True, text=True, timeout=_PIP_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired as error:
         raise FetchError(f"pip gave no answer within {_PIP_TIMEOUT_S} seconds") from error
-    links: list[str] = [url for url, its in _LINK.findall(done.stdout) if its == version]
-    wheels = [url for url in links if urlsplit(url).path.endswith(".whl")]
-    if not wheels:
-        problem = _telling_line(done.stdout + done.stderr)
-        raise FetchError(f"pip cannot find {wheel.requirement}: {problem}")
-    return min(wheels, key=lambda url: urlsplit(url).scheme != "file")  # a local one, if any
 
 
 def _telling_line(said: str) -> str:

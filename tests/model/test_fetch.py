@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -216,6 +217,18 @@ def test_pip_is_asked_where_the_wheel_lies(
     wheel = make_wheel(folder)
     assert find_wheel(WHEEL) == wheel.as_uri()
     with pytest.raises(FetchError, match=r"pip cannot find thing==1\.1"):
+        find_wheel(replace(WHEEL, requirement="thing==1.1"))
+
+
+def test_a_pip_that_words_its_log_otherwise_is_understood_by_its_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_wheel: Callable[..., Path]
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", tmp_path.as_uri())
+    monkeypatch.setattr(model.fetch, "_LINK", re.compile("(other)(words)"))
+    wheel = make_wheel(tmp_path)
+    assert find_wheel(WHEEL) == wheel.as_uri()
+    with pytest.raises(FetchError, match=r"pip cannot find thing==1\.1: ERROR: No matching"):
         find_wheel(replace(WHEEL, requirement="thing==1.1"))
 
 
