@@ -228,6 +228,12 @@ class StoryService:
             raise StoryNotFound(id=story_id)
         yield StoryUpdate(story)
 
+    async def until_written(self) -> None:
+        """Wait until every story that is open now is closed, or the service is."""
+        for follower in list(self._open.values()):
+            async for _ in follower.feed.watch():
+                pass
+
     # -- reading -------------------------------------------------------------------------------
     async def read(self, caller: Caller, story_id: int) -> Story:
         """A story of this community, or of the caller's own. Raises StoryNotFound."""

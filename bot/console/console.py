@@ -80,7 +80,10 @@ class ConsolePlatform:
         }
 
     async def run(self) -> None:
-        """Serve until the end of input."""
+        """Serve until the end of input; on a pipe, until what was open then is written too.
+
+        So a start after a crash finishes what the one before had acknowledged, whatever is piped.
+        """
         if self._reader.is_terminal:
             self._screen.say(say("console-welcome", LOCALE, name=self._name))
         number = 0
@@ -91,6 +94,8 @@ class ConsolePlatform:
                 return
             if line and not line.startswith("#"):
                 await self._try(number, line)
+        if not self._reader.is_terminal:
+            await self._service.until_written()
 
     async def _try(self, number: int, line: str) -> None:
         try:

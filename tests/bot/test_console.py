@@ -500,3 +500,16 @@ async def test_the_end_of_a_persons_input(monkeypatch: pytest.MonkeyPatch) -> No
     reader = LineReader()
     reader.is_terminal = True
     assert [await reader.next(), await reader.next()] == ["/top", None]
+
+
+async def test_a_pipe_waits_for_stories_that_were_open_when_it_began(make_core: MakeCore) -> None:
+    """As after a crash: an empty pipe is enough to have them finished."""
+    core = await make_core(worker=False)
+    me = Caller("console", "ada", "ada", "console", "console")
+    ids = [(await core.service.write(me, "horror", f"House {n}")).id for n in range(3)]
+    sitting = asyncio.create_task(printed(core))
+    await asyncio.sleep(0.05)
+    assert not sitting.done()
+    core.start_worker()
+    await sitting
+    assert [(await core.row(one)).status for one in ids] == [Status.FINISHED] * 3
