@@ -36,6 +36,7 @@ from bot.house import (
     chosen_platforms,
     genre_table,
     make_engine,
+    needs_model_libraries,
     needs_other_workers,
     run_house,
 )
@@ -328,13 +329,9 @@ def _fetch_model(settings: Settings, name: str | None = None) -> None:
     name = name or settings.model
     if name == SCRIPTED:
         return
-    try:
-        from model.registry import resolve
-    except ModuleNotFoundError as error:
-        raise OperatorError(
-            f"{error.name} is not installed. To write stories here: pip install "
-            "'cliffhanger[worker]'; to leave that to others: cliffhanger run --no-worker"
-        ) from None
+    needs_model_libraries()
+    from model.registry import resolve
+
     with _progress() as progress:
         resolve(name, settings.cache_dir, progress=progress)
 

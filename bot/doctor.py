@@ -5,7 +5,6 @@ Reads only: starts no platform, loads no weights, creates no file.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -13,10 +12,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from bot.errors import OperatorError, SettingsError
-from bot.house import SCRIPTED, genre_table
+from bot.house import SCRIPTED, genre_table, needs_model_libraries
 from bot.queue import open_queue
 from bot.settings import Settings, load_settings
 from bot.store.database import parse_url, sqlite_path
@@ -76,18 +73,15 @@ def _tokens(settings: Settings) -> list[Finding]:
 def _model(settings: Settings) -> Finding:
     if settings.model == SCRIPTED:
         return Finding("model", True, "stories by rule, without a model")
-    missing = [name for name in ("torch", "transformers") if not importlib.util.find_spec(name)]
-    if missing:
-        advice = f"{' and '.join(missing)} not installed: pip install 'cliffhanger[worker]'"
-        return Finding("model", False, advice)
     from model.checkpoint import check
     from model.registry import find
 
     try:
+        needs_model_libraries()
         source = find(settings.model, settings.cache_dir)
         if source is not None:
             check(source)
-    except EngineError as error:
+    except (OperatorError, EngineError) as error:
         return Finding("model", False, str(error))
     if source is None:
         advice = f"{settings.model} is not, or not whole, on this machine: cliffhanger model pull"
@@ -97,11 +91,13 @@ def _model(settings: Settings) -> Finding:
 
 def _no_room(settings: Settings) -> str | None:
     """Why the default model cannot be kept, where that can be told without trying."""
-    place = _existing(_cache_folder(settings))
-    if settings.model != "default" or (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+    from model.registry import DEFAULT, cache_folder
+
+    place = _existing(cache_folder(settings.cache_dir))
+    if settings.model != DEFAULT or (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
         return None
     return (
-        f"default is not, or not whole, on this machine, and nothing can be written to {place}: "
+        f"{DEFAULT} is not, or not whole, on this machine, and nothing can be written to {place}: "
         "set CACHE_DIR to a folder that can"
     )
 
@@ -129,7 +125,9 @@ async def _queue(settings: Settings) -> Finding:
 
 
 def _disk(settings: Settings) -> Finding:
-    folders = [_cache_folder(settings)]
+    from model.registry import cache_folder
+
+    folders = [cache_folder(settings.cache_dir)]
     if (database := sqlite_path(parse_url(settings.database_url))) is not None:
         folders.append(database.absolute().parent)
     free = {folder: shutil.disk_usage(_existing(folder)).free for folder in folders}
@@ -138,10 +136,6 @@ def _disk(settings: Settings) -> Finding:
     if free[least] >= ENOUGH_DISK_BYTES:
         return Finding("disk space", True, said)
     return Finding("disk space", False, f"only {said}; make room for at least 2 GiB")
-
-
-def _cache_folder(settings: Settings) -> Path:
-    return settings.cache_dir or Path(platformdirs.user_cache_dir("cliffhanger"))
 
 
 def _existing(folder: Path) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import logging
 import signal
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
@@ -32,6 +33,7 @@ from model.scripted_engine import ScriptedEngine
 log = logging.getLogger(__name__)
 
 PLATFORMS = ("discord", "telegram", "console")
+MODEL_LIBRARIES = ("torch", "transformers")
 SCRIPTED = "scripted"
 """As MODEL: stories by rule, without a model; to try the bot out, and for tests."""
 
@@ -87,6 +89,16 @@ def make_engine(settings: Settings) -> Engine:
     )
 
 
+def needs_model_libraries() -> None:
+    """Raises SettingsError where what runs a model is not installed, as on a front end alone."""
+    missing = [name for name in MODEL_LIBRARIES if not importlib.util.find_spec(name)]
+    if missing:
+        raise SettingsError(
+            f"Not installed: {', '.join(missing)}. To write stories here: pip install "
+            "'cliffhanger[worker]'; to leave that to others: cliffhanger run --no-worker"
+        )
+
+
 def needs_other_workers(settings: Settings) -> None:
     """Raises SettingsError where the queue cannot reach a worker in another process."""
     if settings.queue_url.startswith("memory:"):
@@ -94,6 +106,7 @@ def needs_other_workers(settings: Settings) -> None:
             "QUEUE_URL=memory:// lives inside one process, so a worker elsewhere cannot be "
             "reached. Run `cliffhanger run` without --no-worker: it brings its own worker."
         )
+    open_queue(settings.queue_url)  # which names a transport that there is not
 
 
 async def run_house(settings: Settings, platforms: Sequence[str], engine: Engine | None) -> int:

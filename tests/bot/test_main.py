@@ -146,6 +146,7 @@ def test_one_story_goes_to_standard_output_alone(tmp_path: Path) -> None:
         (("run", "--no-worker"), {}, "QUEUE_URL=memory:// lives inside one process"),
         (("worker",), {}, "QUEUE_URL=memory:// lives inside one process"),
         (("run",), {"QUEUE_URL": "amqp://:x@y"}, "QUEUE_URL begins with 'amqp': no such"),
+        (("worker",), {"QUEUE_URL": "amqp://x"}, "no such queue"),
         (("run",), {"DATABASE_URL": "sqlite:////dev/null/x.db"}, "Cannot write beside the"),
         (("db", "upgrade"), {"DATABASE_URL": "mysql://x/y"}, "DATABASE_URL names 'mysql'."),
         (("db", "backup", "b.db"), {}, "cliffhanger.db"),
@@ -308,3 +309,22 @@ async def test_a_streamed_story_is_printed_once_and_ends_as_it_is_stored(
     out = capsys.readouterr().out
     assert out == clean_story("A door", text, final=True) + "\n"
     assert out.endswith(printed + "\n")
+
+
+@pytest.mark.parametrize("words", [("run",), ("story", "horror"), ("model", "pull")])
+def test_a_front_end_without_model_libraries_is_told_before_anything_is_fetched(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["cliffhanger", *words])
+    monkeypatch.setattr("bot.house.MODEL_LIBRARIES", ("torch_of_another_world",))
+    monkeypatch.setenv("MODEL", "default")
+    monkeypatch.setenv("CACHE_DIR", str(tmp_path / "cache"))
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 1
+    assert "Not installed: torch_of_another_world." in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
