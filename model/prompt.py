@@ -283,11 +283,18 @@ def _whole_sentences(story: str, n_opening: int) -> str:
         return story
     ends = [m.end() for m in _SENTENCE_END.finditer(story) if _ends_sentence(story, m)]
     if ends and ends[-1] > n_opening:
-        return story[: ends[-1]]
+        # A stop that only closes the opening would cut off all that the completion has to say.
+        only_closes = not _has_words(story[n_opening : ends[-1]])
+        if not (only_closes and _has_words(story[ends[-1] :])):
+            return story[: ends[-1]]
     completion = story[n_opening:]
     if space := re.search(r"\s\S*\Z", completion):  # the last word may be half a word
         completion = completion[: space.start()]
     return story[:n_opening] + completion.rstrip(' \n,;:-–—([{"“‘') + "…"
+
+
+def _has_words(text: str) -> bool:
+    return any(letter.isalnum() for letter in text)
 
 
 def _ends_sentence(story: str, stop: re.Match[str]) -> bool:

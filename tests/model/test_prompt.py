@@ -272,6 +272,7 @@ def test_the_opening_is_kept_as_it_was_typed() -> None:
     assert clean_story(typed, " it fell. It", final=True) == f"{typed} it fell."
     assert clean_story("Go. He", " went away to the ligh", final=True) == "Go. He went away to the…"
     assert clean_story("A lonely light", "house", final=True) == "A lonely lighthouse…"
+    assert clean_story("A light", ". It was dark in the", final=True) == "A light. It was dark in…"
     assert clean_story("A lonely", "", final=True) == "A lonely"
     assert clean_story("A [", "1] b", final=False) == "A [1] b"
     assert clean_story("A", "\n\n\nb", final=False) == "A\n\nb"
