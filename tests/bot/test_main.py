@@ -319,6 +319,7 @@ def test_a_front_end_without_model_libraries_is_told_before_anything_is_fetched(
     words: tuple[str, ...],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(logging.root, "handlers", [])  # what main() sets ends with this test
     monkeypatch.setattr(sys, "argv", ["cliffhanger", *words])
     monkeypatch.setattr("bot.house.MODEL_LIBRARIES", ("torch_of_another_world",))
     monkeypatch.setenv("MODEL", "default")
