@@ -43,7 +43,8 @@ async def bot(folder: Path, fake: FakeTelegram) -> AsyncIterator[Process]:
         "TELEGRAM_TOKEN": fake.token,
         "TELEGRAM_API_URL": fake.url,
         "SLOTS": "1",
-        "LENGTH_MEDIUM": "12",
+        "LENGTH_MEDIUM": "20",
+        "MIN_NEW_TOKENS": "20",
     }
     command = (sys.executable, "-m", "bot", "run", "--platform", "telegram")
     process = await asyncio.create_subprocess_exec(*command, cwd=folder, env=os.environ | settings)
@@ -83,4 +84,4 @@ async def test_kill9_with_ten_queued_and_one_being_written_loses_nothing(tmp_pat
     with closing(sqlite3.connect(tmp_path / "cliffhanger.db")) as database:
         rows = database.execute("SELECT status, text, n_tokens FROM stories ORDER BY id").fetchall()
     assert [status for status, _, _ in rows] == ["finished"] * N_STORIES
-    assert all(text and 0 < n_tokens <= 12 for _, text, n_tokens in rows)
+    assert all(text and n_tokens == 20 for _, text, n_tokens in rows)
