@@ -150,8 +150,38 @@ def data_text(record: RunRecord) -> str:
 
 
 def manifest_text(manifest: Mapping[str, Any]) -> str:
-    """A prepared folder's manifest as Markdown: every count in it, nested ones indented."""
-    return "\n".join(_items(manifest, 0))
+    """What a prepared folder's manifest says of its sources and genres, as Markdown tables."""
+    sources = [
+        (
+            str(row["name"]),
+            str(row.get("format", "")),
+            str(row.get("licence", "")),
+            f"{row.get('rows', 0):,}",
+            f"{row.get('kept', 0):,}",
+            f"`{str(row.get('sha256', ''))[:12]}`",
+        )
+        for row in manifest.get("sources", [])
+    ]
+    genres = [
+        (
+            str(name),
+            f"{row.get('train_before', 0):,}",
+            f"{row.get('train_after', 0):,}",
+            f"{row.get('words_after', 0):,}",
+            f"{row.get('eval', 0):,}",
+        )
+        for name, row in manifest.get("genres", {}).items()
+    ]
+    options = ", ".join(f"{name} {value}" for name, value in manifest.get("options", {}).items())
+    parts = [
+        markdown_table(("source", "format", "licence", "rows", "kept", "SHA-256"), sources),
+        markdown_table(
+            ("genre", "train stories", "after balancing", "words after balancing", "eval stories"),
+            genres,
+        ),
+        f"Prepared with {options}." if options else "",
+    ]
+    return "\n\n".join(filter(None, parts))
 
 
 def recipe_text(recipe: Mapping[str, Any]) -> str:
@@ -262,24 +292,6 @@ def _points(history: list[dict[str, Any]], key: str) -> list[tuple[float, float]
 
 def _last(history: list[dict[str, Any]], key: str) -> Any:
     return next((row[key] for row in reversed(history) if key in row), None)
-
-
-def _items(value: Mapping[str, Any], depth: int) -> list[str]:
-    lines = []
-    for key, item in value.items():
-        name = f"{'  ' * depth}- {key.replace('_', ' ')}"
-        if isinstance(item, Mapping):
-            lines += [f"{name}:", *_items(item, depth + 1)]
-        elif isinstance(item, list) and any(isinstance(row, Mapping) for row in item):
-            lines.append(f"{name}:")
-            for number, row in enumerate(item, 1):
-                fields = row if isinstance(row, Mapping) else {str(number): row}
-                said = ", ".join(f"{name} {value}" for name, value in fields.items())
-                lines.append(f"{'  ' * (depth + 1)}- {said}")
-        else:
-            said = ", ".join(map(str, item)) if isinstance(item, list) else str(item)
-            lines.append(f"{name}: {said}")
-    return lines
 
 
 def _without_places(value: Any) -> Any:

@@ -99,6 +99,26 @@ HISTORY: list[dict[str, Any]] = [
 ]
 
 
+MANIFEST: dict[str, Any] = {
+    "options": {"eval_share": 0.05, "seed": 42},
+    "sources": [
+        {
+            "name": "genre_plots.txt",
+            "format": "seed text",
+            "licence": "CC BY-SA",
+            "sha256": "0123456789abcdef" * 4,
+            "rows": 1200,
+            "kept": 1100,
+            "dropped": {"too short": 100},
+        }
+    ],
+    "genres": {
+        "horror": {"train_before": 40, "train_after": 160, "words_after": 48000, "eval": 10}
+    },
+    "labels_without_genre": {"comedy": 100},
+}
+
+
 def _tokenizer() -> Any:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast

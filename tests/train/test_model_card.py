@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from fakes.training_run import RECIPE, make_base, make_run, write_record
+from fakes.training_run import MANIFEST, RECIPE, make_base, make_run, write_record
 
 from model.checkpoint import ModelSource, adapter_hash, weights_hash
 from model.genres import DEFAULT_GENRES, load_genres
@@ -21,10 +21,6 @@ from train.report import read_run, write_json, write_report
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"  # asked for by peft
 )
-MANIFEST = {
-    "stories": {"train": 3, "eval": 1},
-    "sources": [{"name": "genre_plots.txt", "licence": "CC BY-SA", "stories": 4}],
-}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +63,7 @@ def test_an_adapter_of_the_built_in_base(run: Path) -> None:
     }
     assert "\n# lighthouse\n" in card
     assert "SmolLM2-135M-Instruct (revision gguf-b179c9523d0e6a0f)" in card
-    assert "name genre_plots.txt, licence CC BY-SA, stories 4" in section(card, "Data")
+    assert "| genre_plots.txt | seed text | CC BY-SA | 1,200 | 1,100 |" in section(card, "Data")
     assert "learning_rate: 0.0004" in section(card, "Recipe")
     assert "| tokens that counted | 4,000 |" in section(card, "Training")
     assert section(card, "Evaluation") == "It has not been evaluated."

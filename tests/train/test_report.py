@@ -7,17 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.training_run import HISTORY, RECIPE, write_record
+from fakes.training_run import HISTORY, MANIFEST, RECIPE, write_record
 
 from train.errors import TrainError
 from train.report import manifest_text, read_run, write_report
-
-MANIFEST = {
-    "seed": 42,
-    "stories": {"train": 3, "eval": 1},
-    "sources": [{"name": "plots.txt", "licence": "CC BY-SA"}],
-    "genres": ["horror", "drama"],
-}
 
 
 @pytest.fixture
@@ -95,19 +88,21 @@ def test_the_manifest_beside_the_data_is_kept(run: Path, tmp_path: Path) -> None
     assert read_run(run).manifest == MANIFEST
     report = (run / "report.md").read_text()
     assert "train: `train.txt`; eval: `eval.txt`." in report
-    assert "  - name plots.txt, licence CC BY-SA" in report
+    assert manifest_text(MANIFEST) in report
     assert str(tmp_path) not in report  # names of files, not of places
 
 
-def test_a_manifest_as_a_list() -> None:
+def test_a_manifest_as_tables() -> None:
     assert manifest_text(MANIFEST).splitlines() == [
-        "- seed: 42",
-        "- stories:",
-        "  - train: 3",
-        "  - eval: 1",
-        "- sources:",
-        "  - name plots.txt, licence CC BY-SA",
-        "- genres: horror, drama",
+        "| source | format | licence | rows | kept | SHA-256 |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| genre_plots.txt | seed text | CC BY-SA | 1,200 | 1,100 | `0123456789ab` |",
+        "",
+        "| genre | train stories | after balancing | words after balancing | eval stories |",
+        "| --- | --- | --- | --- | --- |",
+        "| horror | 40 | 160 | 48,000 | 10 |",
+        "",
+        "Prepared with eval_share 0.05, seed 42.",
     ]
 
 
