@@ -15,6 +15,7 @@ _LONGEST_NAME = 40
 def draw(columns: Sequence[Column]) -> bytes:
     """A PNG of bits per byte by genre and, where stories were written, of what they are like."""
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
     panels = [
         ("bits per byte (lower is better)", "%.2f", [_bits(column) for column in columns]),
@@ -29,10 +30,8 @@ def draw(columns: Sequence[Column]) -> bytes:
     ):
         _bars(place, columns, groups, form)
         place.set_title(title, loc="left", fontsize="medium")
-    handles = {
-        name: bar for place in figure.axes for bar, name in zip(*_labelled(place), strict=True)
-    }
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=4)
+    patches = [Patch(color=colour, label=name) for name, colour in _legend(columns)]
+    figure.legend(handles=patches, loc="outside upper center", ncols=4)
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=110)
     return file.getvalue()
@@ -44,15 +43,15 @@ def _bars(
     labels = list(dict.fromkeys(label for values in groups for label in values))
     shown = [index for index, values in enumerate(groups) if values]
     width = 0.84 / len(shown)
+    colours = [colour for _, colour in _legend(columns)]
     for order, index in enumerate(shown):
-        values, column = groups[index], columns[index]
+        values = groups[index]
         at = [labels.index(label) + (order - (len(shown) - 1) / 2) * width for label in values]
         bars = place.bar(
             at,
             list(values.values()),
             width * 0.94,
-            label=column.name[-_LONGEST_NAME:],
-            color=f"C{index - 1}" if column.model else _REAL_COLOUR,
+            color=colours[index],
         )
         place.bar_label(bars, fmt=form, fontsize="x-small", padding=1)
     place.set_xticks(range(len(labels)), labels)
@@ -60,9 +59,12 @@ def _bars(
     place.spines[["top", "right"]].set_visible(False)
 
 
-def _labelled(place: Any) -> tuple[list[Any], list[str]]:
-    handles, names = place.get_legend_handles_labels()
-    return handles, names
+def _legend(columns: Sequence[Column]) -> list[tuple[str, str]]:
+    """Name and colour of each column."""
+    return [
+        (column.name[-_LONGEST_NAME:], f"C{index - 1}" if column.model else _REAL_COLOUR)
+        for index, column in enumerate(columns)
+    ]
 
 
 def _bits(column: Column) -> dict[str, float]:

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from model.checkpoint import ModelSource, check, load
-from model.engine import EngineError
+from model.checkpoint import LoadedModel, ModelSource, check, load
+from model.engine import EngineError, ModelUnusable
 from model.fetch import Progress
 from model.genres import GenreFileError, GenreTable, load_genres
 from model.registry import resolve
 from train.errors import TrainError
 from train.evaluation.figures import Column, Figures, ModelResult
-from train.evaluation.likelihood import score_stories
+from train.evaluation.likelihood import StoryScore, score_stories
 from train.evaluation.output import check_room, save
 from train.evaluation.settings import Settings
 from train.evaluation.stories import Ask, plan, write_stories
@@ -124,13 +124,8 @@ def _probe(source: ModelSource, work: _Work) -> float:
     with _named(source.name):
         loaded = load(source, genres=work.table)
         began = time.perf_counter()
-        score = score_stories(loaded, work.scored[:1])[0]
+        (score,) = _scores(loaded, work.scored[:1])
         per_byte = (time.perf_counter() - began) / score.n_bytes
-        if not math.isfinite(score.nats):
-            raise TrainError(
-                f"The model {source.name} gives {score.nats} for the loss of a story: its weights "
-                "are broken, or too large for its number format"
-            )
         first = work.asks[: work.settings.batch_size]
         began = time.perf_counter()
         written = write_stories(
@@ -158,7 +153,7 @@ def _result(source: ModelSource, work: _Work, progress: Progress) -> ModelResult
         began = time.perf_counter()
         loaded = load(source, genres=work.table)
         count = _Count(f"{source.name}: reading stories", len(work.scored), progress)
-        scores = score_stories(loaded, work.scored, advance=count.add)
+        scores = _scores(loaded, work.scored, count.add)
         sampling = work.settings.sampling
         n_most = len(work.asks) * sampling.max_new_tokens
         count = _Count(f"{source.name}: writing tokens", n_most, progress)
@@ -170,6 +165,21 @@ def _result(source: ModelSource, work: _Work, progress: Progress) -> ModelResult
             advance=count.add,
         )
     return ModelResult(source.name, loaded.info, scores, stories, time.perf_counter() - began)
+
+
+def _scores(
+    loaded: LoadedModel,
+    stories: Sequence[Story],
+    advance: Callable[[int], object] = lambda n_stories: None,
+) -> list[StoryScore]:
+    scores = score_stories(loaded, stories, advance=advance)
+    for story, score in zip(stories, scores, strict=True):
+        if not math.isfinite(score.nats):
+            raise ModelUnusable(
+                f"its loss on the held-out story of line {story.line} is {score.nats}: weights are "
+                f"broken, or too large for {loaded.info.dtype}"
+            )
+    return scores
 
 
 class _Count:

@@ -126,7 +126,13 @@ async def _write(
     tokens = control_texts(loaded)
     completion = text[len(ask.prompt) :]
     return Written(
-        ask, raw, text, n_tokens, finish, _count(raw, tokens), _count(completion, tokens)
+        ask,
+        raw,
+        text,
+        n_tokens,
+        finish,
+        count_control_texts(raw, tokens),
+        count_control_texts(completion, tokens),
     )
 
 
@@ -136,5 +142,6 @@ def control_texts(loaded: LoadedModel) -> frozenset[str]:
     return frozenset({*named, BOS, EOS, PAD, *(genre.token for genre in loaded.format.table)})
 
 
-def _count(text: str, tokens: frozenset[str]) -> int:
+def count_control_texts(text: str, tokens: frozenset[str]) -> int:
+    """At how many places of a text one of `tokens` is spelt out."""
     return sum(text.count(token) for token in tokens)
