@@ -36,12 +36,12 @@ def model_card(
 ) -> str:
     """The card of the model called `name` that `record`'s run made.
 
-    `evaluation` is an evaluation.json; None looks for one in the run's folder.
+    `evaluation` is an evaluation.json; None looks for the run's evaluation/evaluation.json.
 
     Raises TrainError where the evaluation cannot be read or is of another model.
     """
     base = _base(record, source)
-    path = evaluation or record.folder / "evaluation.json"
+    path = evaluation or record.folder / "evaluation" / "evaluation.json"
     judged = evaluation is not None or path.is_file()
     sections = {
         "How to use it": _usage(base, table, merged=merged),

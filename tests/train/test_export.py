@@ -11,20 +11,27 @@ import torch
 import typer
 from fakes.hub import READ_ONLY, TOKEN, FakeHub, running_hub
 from fakes.training_run import copy_of, edit_json, make_base, make_run, write_record
+from rich.console import Console
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from model.checkpoint import LoadedModel, load
-from model.genres import GenreTable, load_genres
+from model.engine import SamplingParams
+from model.genres import DEFAULT_GENRES, GenreTable, load_genres
 from model.registry import resolve
 from train.commands.export import export as export_command
 from train.errors import TrainError
+from train.evaluation.run import evaluate
+from train.evaluation.settings import Settings
 from train.export import export
+from train.finetune import finetune
+from train.recipe import load_recipe
 
 pytestmark = [
     pytest.mark.filterwarnings(text)
     for text in (
         "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning",  # asked for by peft
+        "ignore:.gradient_checkpointing. is deprecated:FutureWarning",  # the Trainer's
         "ignore:Use 'content=:DeprecationWarning",  # the Hub client's own upload
     )
 ]
@@ -196,6 +203,37 @@ def test_a_full_disk_leaves_nothing_half_written(run: Path, tmp_path: Path) -> N
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert {path.name: path.read_bytes() for path in target.iterdir()} == before
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_the_whole_way_from_a_recipe_to_a_card(base: Path, tmp_path: Path) -> None:
+    """What finetune and evaluate really leave is what report and export read."""
+    lines = [
+        f"<BOS> <{genre.name}> {opening} and so it ends. <EOS>\n"
+        for genre in DEFAULT_GENRES
+        for opening in genre.openings
+    ]
+    for name in ("train", "eval"):
+        (tmp_path / f"{name}.txt").write_text("".join(lines))
+    run = tmp_path / "run"
+    knobs = {
+        "model_name_or_path": str(base), "train_data_file": tmp_path / "train.txt",
+        "eval_data_file": tmp_path / "eval.txt", "output_dir": run, "block_size": 64,
+        "max_steps": 4, "eval_steps": 2, "save_steps": 2, "logging_steps": 1, "dtype": "float32",
+    }  # fmt: skip
+    finetune(load_recipe("default-adapter", knobs), Console(quiet=True))
+    assert "| optimizer steps | 4 |" in (run / "report.md").read_text()
+    settings = Settings(
+        models=(str(run),), eval_data_file=tmp_path / "eval.txt", output_dir=run / "evaluation",
+        stories=2, sampling=SamplingParams(max_new_tokens=8), max_eval_samples=4,
+    )  # fmt: skip
+    evaluate(settings, progress=lambda *_: None, say=lambda _: None)
+    export(run, tmp_path / "out", merge=False)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "| bits per byte | lower | – |" in card
+    assert "**horror**\n\n> " in card
+    assert "| tokens that counted |" in card
+    assert greedy(opened(tmp_path / "out")) == greedy(opened(run))
+    assert greedy(opened(run)) != greedy(opened(base))
 
 
 # --- Pushing to the Hub ---

@@ -135,7 +135,7 @@ def test_the_figures_and_samples_of_this_model(run: Path, tmp_path: Path) -> Non
 
 
 def test_the_evaluation_in_the_run_is_found(run: Path, tmp_path: Path) -> None:
-    judge(run, run)
+    judge(run, run / "evaluation")
     export(run, tmp_path / "out", merge=True)
     assert "> One of run." in (tmp_path / "out" / "README.md").read_text()
 

@@ -27,7 +27,7 @@ def export(
         Path | None,
         typer.Option(
             help="evaluation.json of `train evaluate`, for the model card.",
-            show_default="RUN/evaluation.json, where there is one",
+            show_default="RUN/evaluation/evaluation.json, where there is one",
         ),
     ] = None,
     card: Annotated[
