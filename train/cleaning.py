@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 _TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,60}>")
 _CITATION = re.compile(
-    r"\s?\[(?:\d{1,3}|[a-z]|n(?:b|ote)? ?\d{1,2}|edit|sic|who|which|when|why|vague"
+    r"\s?\[(?:\d{1,3}|[a-z]|n(?:b|otes?)? ?\d{1,2}|edit|sic|who|which|when|why|vague"
     r"|clarify|according to whom|self-published source|original research"
     r"|[^\[\]]{0,30}(?:citation|needed|verification|dubious|discuss)[^\[\]]{0,30})\?*\]",
     re.IGNORECASE,
@@ -77,6 +77,7 @@ _NO_BREAK = re.compile(
 )
 _WHOLE_END = re.compile(r"""[.!?…]["'”’)\]]*$""")
 _CUT_OFF = re.compile(r"\s(?:\.\.\.|…)$|\b(?:the|a|an|of|to|and|with|in|at)(?:\.\.\.|…)$")
+_LANGUAGE_SAMPLE = 2000  # characters
 _FUNCTION_WORDS = frozenset(
     re.findall(
         r"\w+",
@@ -143,7 +144,7 @@ def sentences(text: str) -> list[str]:
     start = 0
     for found in _BREAK.finditer(text):
         part = text[start : found.end("close")]
-        if not _NO_BREAK.search(part):
+        if not _NO_BREAK.search(part[-8:]):
             parts.append(part)
             start = found.end()
     return [*parts, text[start:]] if text[start:] else parts
@@ -163,7 +164,7 @@ def flaw(text: str, min_words: int) -> str | None:
 
 def is_english(text: str) -> bool:
     """Whether enough of the words are those no English sentence does without."""
-    words = _words(text.lower())
+    words = _words(text[:_LANGUAGE_SAMPLE].lower())
     return sum(word in _FUNCTION_WORDS for word in words) >= 0.12 * len(words)
 
 

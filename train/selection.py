@@ -135,7 +135,7 @@ def _one_a_film(
         film = [candidates[index] for index in group]
         best = film[0]
         for other in film[1:]:
-            other.counts.dropped["copy of a film"] += 1
+            other.counts.dropped["duplicate"] += 1
         best.counts.kept += 1
         title = next((tidy(one.row.title) for one in film if one.row.title), "")
         films = frozenset(one.film for one in film)
