@@ -25,8 +25,11 @@ SHARED = Path("../shared/data")
 HEADLINES = Options(min_words=4, eval_share=0.1)
 NOUNS = ("lamp", "river", "clock", "harbour", "letter", "orchard", "tunnel", "mirror", "kettle")
 VERBS = ("finds", "loses", "sells", "hides", "burns", "mends", "follows", "forgets", "paints")
-TOLD = "The film follows a clerk who finds a lamp and must return it to the cold lake before the first snow falls."
-RETOLD = "a clerk who finds a lamp and must return it to the cold lake before the first snow falls."
+RETOLD = (
+    "a clerk who finds a lamp and must return it to the cold lake in the hills before the first "
+    "snow of the year falls."
+)
+TOLD = f"The film follows {RETOLD}"
 FILES = ("train.txt", "eval.txt", "manifest.json", "report.md")
 
 
