@@ -175,6 +175,13 @@ def test_ceiling_and_floor() -> None:
     assert floor == pytest.approx(1 / 3, abs=0.02)
 
 
+def test_plots_that_the_train_file_repeats_count_once() -> None:
+    train = plots("horror", 20) + plots("drama", 20) + plots("sci_fi", 5) * 4
+    assert GenreJudge(train, [], n_words=12, seed=1).genres == ("drama", "horror")
+    twice = GenreJudge(train[:40] * 2, plots("horror", 2, seed=1), n_words=12, seed=1)
+    assert twice.ceiling.n_stories == 42
+
+
 def test_with_few_held_out_plots_the_ceiling_is_cross_validated_over_all() -> None:
     judge = judge_of(20, 2)
     assert judge.cross_validated

