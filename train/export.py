@@ -34,6 +34,7 @@ _TOKENIZER_FILES = (
     "merges.txt",
     "tokenizer.model",
 )
+_OF_THIS_MACHINE = {"_name_or_path", "name_or_path", "is_local", "local_files_only"}
 
 
 def export(
@@ -78,6 +79,7 @@ def export(
             if (run / GENRES).is_file():
                 shutil.copyfile(run / GENRES, folder / GENRES)
             (folder / card).write_text(page, encoding="utf-8")
+            _readable_alike(folder)
             check(resolve(str(folder)))
 
 
@@ -113,12 +115,17 @@ def _write_merged(source: ModelSource, table: GenreTable, folder: Path, dtype: D
 
 
 def _end_at_eos(loaded: LoadedModel) -> None:
-    """Let transformers' own `generate` stop where our engine does."""
-    added = loaded.tokenizer.get_added_vocab()
-    end = added.get(EOS, loaded.tokenizer.eos_token_id)
-    for settings in (loaded.model.config, loaded.model.generation_config):
-        if settings is not None:
-            settings.eos_token_id = end
+    """Let transformers' own `generate` begin and stop where our engine does."""
+    tokenizer = loaded.tokenizer
+    ids = {
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.get_added_vocab().get(EOS, tokenizer.eos_token_id),
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    model: Any = loaded.model
+    model.config.update(ids)
+    if model.generation_config is not None:
+        model.generation_config.update(**ids)
 
 
 def _write_adapter(run: Path, folder: Path, dtype: Dtype) -> None:
@@ -145,14 +152,22 @@ def _write_adapter(run: Path, folder: Path, dtype: Dtype) -> None:
 
 
 def _forget_places(folder: Path) -> None:
-    """Drop what libraries note of where a model was loaded from: it is of this machine only."""
+    """Drop what libraries note of how a model was loaded: it is of this machine only."""
     for name in ("config.json", "tokenizer_config.json"):
         path = folder / name
         if not path.is_file():
             continue
         data = json.loads(path.read_text(encoding="utf-8"))
-        kept = {key: value for key, value in data.items() if not key.endswith("name_or_path")}
+        kept = {key: data[key] for key in data if key not in _OF_THIS_MACHINE}
         path.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _readable_alike(folder: Path) -> None:
+    """Let whoever may read one file read all: safetensors writes for its owner alone."""
+    files = list(folder.iterdir())
+    mode = max(file.stat().st_mode for file in files)
+    for file in files:
+        file.chmod(mode)
 
 
 @contextlib.contextmanager

