@@ -162,10 +162,15 @@ def _write(folder: Path, texts: Mapping[str, str]) -> None:
                 os.fsync(file.fileno())
         if folder.exists():
             folder.rename(old)
-        new.rename(folder)
+        try:
+            new.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
     except OSError as error:
         raise TrainError(
-            f"{folder} cannot be written: {error.strerror}; nothing changed"
+            f"{folder} cannot be written: {error.strerror or error}; nothing changed"
         ) from error
     finally:
         if temporary:

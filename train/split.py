@@ -62,16 +62,17 @@ def split(stories: Iterable[Story], share: float, seed: int) -> tuple[list[Story
 
 
 def capped(stories: Sequence[Story], most: float, seed: int) -> list[Story]:
-    """`stories` with at most the share `most` of them in the commonest genre.
+    """`stories` with at most the share `most` of them in the commonest genre, which stays no rarer
+    than the next.
 
     Left out are first the lead paragraphs, then, by their hashes, the rest.
     """
     counts = Counter(story.genre for story in stories)
     if len(counts) < 2 or most >= 1:
         return list(stories)
-    commonest = max(sorted(counts), key=lambda genre: counts[genre])
+    commonest, second = sorted(counts, key=lambda genre: (-counts[genre], genre))[:2]
     others = len(stories) - counts[commonest]
-    limit = int(others * most / (1 - most))
+    limit = max(counts[second], int(others * most / (1 - most)))
     flood = sorted(
         (story for story in stories if story.genre == commonest),
         key=lambda story: (story.rank, chance(seed, "cap", story.text)),

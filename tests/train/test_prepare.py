@@ -30,6 +30,10 @@ RETOLD = (
     "snow of the year falls."
 )
 TOLD = f"The film follows {RETOLD}"
+OTHER = (
+    "It tells the story of a diver who hears a bell under the harbour each night and goes down to "
+    "find out who is ringing it."
+)
 FILES = ("train.txt", "eval.txt", "manifest.json", "report.md")
 
 
@@ -127,7 +131,7 @@ def test_a_film_in_two_sources_is_one_story(tmp_path: Path) -> None:
     lead = tmp_path / "leads.json"
     copies = [
         {"title": "film 1", "year": 1911, "cast": [], "genres": ["Drama"], "extract": TOLD},
-        {"title": "Film 1", "year": 1999, "cast": [], "genres": ["Drama"], "extract": TOLD},
+        {"title": "Film 1", "year": 1999, "cast": [], "genres": ["Drama"], "extract": OTHER},
     ]
     lead.write_text(json.dumps(copies), encoding="utf-8")
     seed = tmp_path / "seed.txt"
@@ -155,7 +159,7 @@ def test_titled_stories_begin_as_a_members_would(tmp_path: Path) -> None:
     lead = tmp_path / "leads.json"
     films = [{"title": "Salt", "year": 1960, "cast": [], "genres": ["Sci-fi"], "extract": TOLD}]
     lead.write_text(json.dumps(films), encoding="utf-8")
-    prepare([film, lead], tmp_path / "out", options=Options(eval_share=0, titles=1, max_repeats=1))
+    prepare([film, lead], tmp_path / "out", options=Options(eval_share=0, titles=1, max_share=1))
     written = lines(tmp_path / "out", "train.txt")
     assert f'<BOS> <horror> "Film 1" is a horror film. {plot(1)} <EOS>' in written
     assert f'<BOS> <sci_fi> "Salt" is a science fiction film about {RETOLD} <EOS>' in written

@@ -70,6 +70,11 @@ def test_the_flood_is_cut_leads_first() -> None:
     assert counts == {("drama", 0): 50, ("drama", 3): 10, ("horror", 0): 60}
 
 
+def test_the_commonest_genre_stays_no_rarer_than_the_next() -> None:
+    counts = Counter(s.genre for s in capped(stories("a", 60) + stories("b", 50), 0.3, 42))
+    assert counts == {"a": 50, "b": 50}
+
+
 def test_one_genre_alone_is_not_cut() -> None:
     assert len(capped(stories("drama", 9), 0.4, 42)) == 9
 
