@@ -44,11 +44,13 @@ def export(
 ) -> None:
     """Write a run as a folder to serve, with its model card; push it to the Hub if asked."""
     from rich.console import Console
+    from transformers.utils import logging as chatter
 
     from train.errors import TrainError
     from train.export import export, local_base
     from train.hub import check_push, push
 
+    chatter.disable_progress_bar()  # type: ignore[no-untyped-call]
     console = Console(highlight=False)
     if push_to:
         if not merge and (local := local_base(run)):
