@@ -273,15 +273,37 @@ def test_data_that_are_no_stories(
     assert missing.startswith(f"There is no file {path}")
 
 
-def test_results_that_are_there_are_kept(
+def test_results_that_are_there_are_kept_until_there_are_new_ones(
     evaluate: Evaluate, folders: dict[str, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    (out / "evaluation.json").write_text("hours of work")
+    for name in ("evaluation.json", "stories.jsonl"):
+        (out / name).write_text("hours of work")
     text = refused(evaluate(folders["base"], ok=False))
     assert "--overwrite" in text
-    assert (out / "evaluation.json").read_text() == "hours of work"
+    refused(evaluate(folders["base"], tmp_path / "nowhere", "--overwrite", ok=False))
+    assert {path.name: path.read_text() for path in out.iterdir()} == {
+        "evaluation.json": "hours of work",
+        "stories.jsonl": "hours of work",
+    }
+    evaluate(folders["base"], "--overwrite", "--stories", 0)
+    assert len(read(out)["columns"]) == 2
+
+
+def test_results_that_cannot_be_kept_leave_no_half_file(
+    evaluate: Evaluate, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "out" / "evaluation.md").mkdir(parents=True)
+    text = refused(evaluate(folders["base"], "--stories", 0, ok=False))
+    assert text.startswith(f"The evaluation cannot be kept in {tmp_path / 'out'}: ")
+    assert not list((tmp_path / "out").glob("*.tmp"))
+    assert len(read(tmp_path / "out")["columns"]) == 2
+
+
+def test_a_model_given_twice(evaluate: Evaluate, folders: dict[str, Path]) -> None:
+    text = refused(evaluate(folders["base"], folders["base"], ok=False))
+    assert text == f"{folders['base']} is given twice; each model once is enough"
 
 
 def test_a_folder_that_cannot_be_written_and_settings_out_of_range(

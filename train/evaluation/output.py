@@ -56,7 +56,9 @@ def check_room(settings: Settings) -> None:
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / _STORIES, b"")
+        trial = folder / f"{_JSON}.tmp"
+        trial.write_bytes(b"")
+        trial.unlink()
     except OSError as error:
         raise TrainError(f"{folder} cannot be written to: {error}") from error
 

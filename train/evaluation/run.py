@@ -48,6 +48,8 @@ def evaluate(
 
     `say` hears how long it may take. Raises TrainError.
     """
+    if twice := sorted({name for name in settings.models if settings.models.count(name) > 1}):
+        raise TrainError(f"{twice[0]} is given twice; each model once is enough")
     check_room(settings)
     table = _table(settings)
     held_out = read_stories(settings.eval_data_file, table)
