@@ -27,7 +27,7 @@ class GenreCounts:
     train_after: int
     """Lines in train.txt."""
     times: int
-    """How often each of its stories is shown."""
+    """How often each of its stories is shown that comes from no lead paragraph."""
     eval: int
     words_before: int
     words_after: int
@@ -38,17 +38,19 @@ def genre_counts(
     name: str, train: Iterable[Story], shown: Iterable[Story], evaluate: Iterable[Story], times: int
 ) -> GenreCounts:
     """Counts one genre: the `train` stories, those `shown` after the cap, and `evaluate`."""
-    before, after, held_out = (
-        [len(story.text.split()) for story in stories if story.genre == name]
-        for stories in (train, shown, evaluate)
-    )
+
+    def words(stories: Iterable[Story]) -> list[int]:
+        return [len(story.text.split()) for story in stories if story.genre == name]
+
+    before, held_out = words(train), words(evaluate)
+    after = words(story for story in shown for _ in range(1 if story.lead else times))
     return GenreCounts(
         train_before=len(before),
-        train_after=times * len(after),
+        train_after=len(after),
         times=times,
         eval=len(held_out),
         words_before=sum(before),
-        words_after=times * sum(after),
+        words_after=sum(after),
         words_eval=sum(held_out),
     )
 
@@ -138,7 +140,8 @@ def report_page(manifest: Manifest) -> str:
             *_markdown(GENRE_COLUMNS, manifest.genre_rows()),
             "",
             "Of several genres the rarer wins; a story is split, and kept once, by its film; the "
-            "commonest genre is cut to its largest share, the others are repeated.",
+            "commonest genre is cut to its largest share, the others are repeated, except for what "
+            "comes from lead paragraphs.",
             "",
             "## Sources",
             "",

@@ -33,7 +33,7 @@ class Options:
     max_share: float = 0.4
     """Of the train stories, before repeats, in the commonest genre."""
     max_repeats: int = 4
-    """Times a story of a rare genre is shown."""
+    """Times a story of a rare genre is shown; one from a lead paragraph is shown once."""
     titles: float = 0.2
     """Of the train stories whose title is known, that begin with it as a member's would."""
     min_words: int = 20
@@ -104,7 +104,7 @@ def _train_text(
     placed = [
         (chance(options.seed, "order", copy, story.text), _titled(story, copy, table, options))
         for story in stories
-        for copy in range(times[story.genre])
+        for copy in range(1 if story.lead else times[story.genre])
     ]
     return "".join(f"{line}\n" for _, line in sorted(placed))
 

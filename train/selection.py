@@ -12,7 +12,7 @@ from train.cleaning import film_plot, flaw, is_english, tidy
 from train.duplicates import groups, normalized
 from train.genre_map import GenreMap
 from train.leads import Lead, lead_plot
-from train.readers import BadRow, Row, Source
+from train.readers import SEED, SEED_OWN, BadRow, Row, Source
 from train.split import Story
 
 Track = Callable[[Sequence[Row | BadRow], str], Iterable[Row | BadRow]]
@@ -146,7 +146,8 @@ def _one_a_film(
                 text=best.lead.text,
                 films=films,
                 source=source.name,
-                rank=source.format.rank,
+                lead=source.format.lead,
+                seed=source.format in (SEED, SEED_OWN),
                 title=title,
                 about=best.lead.about,
             )

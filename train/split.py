@@ -25,8 +25,10 @@ class Story:
     """What names its film: one identity for each copy that was found."""
     source: str
     """Name of its file."""
-    rank: int
-    """Of its file's format; the higher, the sooner it is left out of a flood."""
+    lead: bool = False
+    """It comes from a lead paragraph: one or two sentences."""
+    seed: bool = False
+    """It comes from a file in the seed's own format, chosen and labelled for training."""
     title: str = ""
     about: str = ""
     """The text as it goes on from `"Title" is a drama film about`; "" where it cannot."""
@@ -65,7 +67,7 @@ def capped(stories: Sequence[Story], most: float, seed: int) -> list[Story]:
     """`stories` with at most the share `most` of them in the commonest genre, which stays no rarer
     than the next.
 
-    Left out are first the lead paragraphs, then, by their hashes, the rest.
+    What comes from seed text is left out last; of the rest the hashes decide.
     """
     counts = Counter(story.genre for story in stories)
     if len(counts) < 2 or most >= 1:
@@ -75,14 +77,23 @@ def capped(stories: Sequence[Story], most: float, seed: int) -> list[Story]:
     limit = max(counts[second], int(others * most / (1 - most)))
     flood = sorted(
         (story for story in stories if story.genre == commonest),
-        key=lambda story: (story.rank, chance(seed, "cap", story.text)),
+        key=lambda story: (not story.seed, chance(seed, "cap", story.text)),
     )
     return [story for story in stories if story.genre != commonest] + flood[:limit]
 
 
 def repeats(stories: Iterable[Story], most: int) -> dict[str, int]:
-    """How often each genre's stories are shown: as often as brings it nearest to the commonest
-    genre, at most `most` times."""
+    """How often each genre's stories are shown: as often as brings the genre nearest to the
+    commonest, at most `most` times.
+
+    Stories from leads are shown once whatever their genre and are not counted by this: repeated,
+    they would teach a rare genre to end after a sentence.
+    """
+    stories = list(stories)
     counts = Counter(story.genre for story in stories)
+    leads = Counter(story.genre for story in stories if story.lead)
     top = max(counts.values(), default=0)
-    return {genre: min(most, max(1, round(top / count))) for genre, count in counts.items()}
+    return {
+        genre: min(most, max(1, round((top - leads[genre]) / max(1, count - leads[genre]))))
+        for genre, count in counts.items()
+    }

@@ -7,11 +7,11 @@ from collections import Counter
 from train.split import Story, capped, chance, repeats, split
 
 
-def stories(genre: str, count: int, rank: int = 0) -> list[Story]:
-    return [
-        Story(genre, f"{genre} {rank} {n}", frozenset({f"{genre}{rank}{n}"}), "a.csv", rank)
-        for n in range(count)
-    ]
+def stories(
+    genre: str, count: int, name: str = "", *, lead: bool = False, seed: bool = False
+) -> list[Story]:
+    texts = [f"{genre} {name} {lead} {n}" for n in range(count)]
+    return [Story(genre, text, frozenset({text}), "a.csv", lead, seed) for text in texts]
 
 
 def texts(items: list[Story]) -> set[str]:
@@ -35,14 +35,14 @@ def test_no_story_is_on_both_sides_and_none_is_lost() -> None:
 def test_more_data_takes_no_film_from_eval() -> None:
     few = stories("drama", 300)
     _, before = split(few, 0.1, 42)
-    _, after = split(few + stories("drama", 900, rank=1), 0.1, 42)
+    _, after = split(few + stories("drama", 900, "other"), 0.1, 42)
     assert texts(before) <= texts(after)
 
 
 def test_a_copy_found_later_leaves_the_film_in_eval() -> None:
     few = stories("drama", 300)
     _, before = split(few, 0.1, 42)
-    joined = [Story("drama", s.text, s.films | {f"copy {s.text}"}, "b", 0) for s in few]
+    joined = [Story("drama", s.text, s.films | {f"copy {s.text}"}, "b") for s in few]
     _, after = split(joined, 0.1, 42)
     assert texts(before) < texts(after)
 
@@ -62,12 +62,11 @@ def test_no_share_no_eval() -> None:
     assert split(stories("drama", 30), 0, 42)[1] == []
 
 
-def test_the_flood_is_cut_leads_first() -> None:
-    shown = capped(
-        [*stories("drama", 50, rank=3), *stories("drama", 50), *stories("horror", 60)], 0.5, 42
-    )
-    counts = Counter((story.genre, story.rank) for story in shown)
-    assert counts == {("drama", 0): 50, ("drama", 3): 10, ("horror", 0): 60}
+def test_the_flood_is_cut_and_seed_text_stays() -> None:
+    flood = stories("drama", 40, seed=True) + stories("drama", 400, "other")
+    shown = capped([*flood, *stories("horror", 60)], 0.5, 42)
+    counts = Counter((story.genre, story.seed) for story in shown)
+    assert counts == {("drama", True): 40, ("drama", False): 20, ("horror", False): 60}
 
 
 def test_the_commonest_genre_stays_no_rarer_than_the_next() -> None:
@@ -88,3 +87,9 @@ def test_repeats() -> None:
         "sf": 4,
     }
     assert set(repeats(shown, 1).values()) == {1}
+
+
+def test_leads_are_not_repeated() -> None:
+    shown = stories("drama", 100) + stories("horror", 20) + stories("horror", 40, lead=True)
+    assert repeats(shown, 4) == {"drama": 1, "horror": 3}
+    assert repeats([*stories("drama", 9), *stories("sf", 3, lead=True)], 4) == {"drama": 1, "sf": 4}
