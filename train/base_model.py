@@ -111,7 +111,7 @@ def _from_scratch(
     set_seed(recipe.seed)
     try:
         config = AutoConfig.for_model(kind, **{"vocab_size": len(tokenizer)} | ids | sizes)
-        model = AutoModelForCausalLM.from_config(config)
+        model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     except (ValueError, TypeError, KeyError) as error:
         first_line = str(error).strip().partition("\n")[0]
         raise TrainError(f"No {kind} can be built from `config`: {first_line}") from error
@@ -152,7 +152,7 @@ def _add_tokens(
 def _token_matrices(model: PreTrainedModel) -> list[torch.Tensor]:
     """Weights (V, D) of the embedding and, where it is another matrix, of the output head."""
     inputs: Any = model.get_input_embeddings()
-    head: Any = model.get_output_embeddings()
+    head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     matrices = [inputs.weight.detach()]
     if head is not None and head.weight is not inputs.weight:
         matrices.append(head.weight.detach())

@@ -6,6 +6,7 @@ What can be wrong is looked for before the first step, so that no hours are lost
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -68,11 +69,18 @@ def finetune(recipe: Recipe, console: Console) -> RunEnd:
         with arguments.main_process_first(local=False):
             last = checkpoints.claim(run, mine, resume=recipe.resume)
         n_steps = _n_steps(recipe, rows, arguments)
-        arguments.torch_compile = _compiles(recipe, n_steps, console)
+        compiled = _compiles(recipe, n_steps, console)
+        if compiled:
+            base.model.compile(dynamic=False)
         _check_disk(recipe, base, run, n_steps)
         if arguments.should_save:
             _write_beside(recipe, run)
-        _tell_start(console, recipe, base, rows, judged, arguments, n_steps, last)
+        _tell_start(console, recipe, base, rows, judged, n_steps)
+        numbers = "bfloat16" if arguments.bf16 else "float32"
+        console.print(
+            f"In {numbers}{', compiled' if compiled else ''}"
+            + (f", going on from {last.name}" if last else "")
+        )
         return _train(recipe, base, rows, judged, arguments, last, console)
 
 
@@ -113,7 +121,7 @@ def _trainer(
     arguments: TrainingArguments,
 ) -> StoryTrainer:
     from transformers import EarlyStoppingCallback, PrinterCallback
-    from transformers.integrations import TensorBoardCallback
+    from transformers.integrations.integration_utils import TensorBoardCallback
 
     from train.trainer import StoryTrainer
 
@@ -157,7 +165,7 @@ def _arguments(recipe: Recipe, run: Path) -> TrainingArguments:
         "per_device_train_batch_size": recipe.per_device_train_batch_size,
         "per_device_eval_batch_size": recipe.per_device_train_batch_size,
         "gradient_accumulation_steps": recipe.gradient_accumulation_steps,
-        "gradient_checkpointing": recipe.gradient_checkpointing,
+        "gradient_checkpointing": recipe.gradient_checkpointing or None,
         "learning_rate": recipe.learning_rate,
         "lr_scheduler_type": recipe.lr_scheduler_type,
         "warmup_steps": recipe.warmup_ratio,  # below 1 it is a share of all steps
@@ -200,7 +208,7 @@ def _takes_bfloat16(dtype: str) -> bool:
     if dtype != "auto":
         return dtype == "bfloat16"
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     except OSError:  # no Linux
@@ -274,8 +282,8 @@ def _n_steps(recipe: Recipe, rows: Rows, arguments: TrainingArguments) -> int:
     if recipe.max_steps:
         return recipe.max_steps
     batches = -(-len(rows) // (recipe.per_device_train_batch_size * arguments.world_size))
-    steps = -(-batches // recipe.gradient_accumulation_steps)
-    return max(1, round(steps * recipe.num_train_epochs))
+    steps: int = -(-batches // recipe.gradient_accumulation_steps)
+    return math.ceil(steps * recipe.num_train_epochs)
 
 
 def _check_disk(recipe: Recipe, base: BaseModel, run: Path, n_steps: int) -> None:
@@ -302,19 +310,14 @@ def _tell_start(
     base: BaseModel,
     rows: Rows,
     judged: Rows | None,
-    arguments: TrainingArguments,
     n_steps: int,
-    last: Path | None,
 ) -> None:
     trained = sum(p.numel() for p in base.model.parameters() if p.requires_grad)
     how = "an adapter" if recipe.lora else "all weights"
-    numbers = "bfloat16" if arguments.bf16 else "float32"
-    compiled = ", compiled" if arguments.torch_compile else ""
     lost = f", {rows.n_cut_off:,} tokens beyond block_size left out" if rows.n_cut_off else ""
     waste = "" if recipe.line_by_line else f", {rows.padding_share:.2%} padding"
     console.print(
-        f"Training {how} of {recipe.model_name_or_path or 'a new model'} "
-        f"({trained:,} parameters) in {numbers}{compiled}",
+        f"Training {how} of {recipe.model_name_or_path or 'a new model'} ({trained:,} parameters)",
         f"{len(rows):,} rows of {recipe.block_size} tokens, {rows.n_targets:,} tokens to learn"
         f"{waste}{lost}; {n_steps:,} steps",
         sep="\n",
@@ -323,8 +326,6 @@ def _tell_start(
     )
     if judged is not None:
         console.print(f"{len(judged):,} rows to evaluate every {recipe.evaluates_every} steps")
-    if last is not None:
-        console.print(f"Going on from {last.name}")
 
 
 @contextlib.contextmanager
@@ -351,7 +352,9 @@ def _write_result(model: Any, base: BaseModel, run: Path) -> None:
 
             model.config.use_cache = True  # the Trainer turns it off
             save(model, base.tokenizer, made)
+        mode = (run / "recipe.yaml").stat().st_mode  # safetensors lets nobody else read its files
         for file in sorted(made.iterdir(), key=lambda file: file.name.endswith("config.json")):
+            file.chmod(mode)
             file.replace(run / file.name)
         made.rmdir()
     except OSError as error:

@@ -23,7 +23,7 @@ class Lora(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     r: int = Field(16, ge=1, description="rank of the two matrices")
-    alpha: float = Field(32, gt=0, description="the update is scaled by alpha / r")
+    alpha: int = Field(32, ge=1, description="the update is scaled by alpha / r")
     dropout: float = Field(0.0, ge=0, lt=1)
     target_modules: str | list[str] = Field(
         "all-linear", description="names of the layers that get an adapter"
@@ -133,7 +133,8 @@ def load_recipe(name: str, overrides: dict[str, Any]) -> Recipe:
         known = ", ".join(built_in_recipes())
         raise TrainError(f"There is no recipe {name}: neither a file nor one of {known}") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise TrainError(f"The recipe {name} cannot be read as YAML: {error}") from error
+        problem = " ".join(str(error).split())
+        raise TrainError(f"The recipe {name} cannot be read as YAML: {problem}") from error
     if not isinstance(data, dict):
         raise TrainError(f"The recipe {name} must be a mapping, such as `learning_rate: 0.001`")
     for key, value in overrides.items():

@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from train.checkpoints import checkpoint_folders, write_history
-from train.dataset import IGNORED, Rows
+from train.dataset import IGNORED
 from train.errors import TrainError
 
 
@@ -48,7 +48,7 @@ class StoryTrainer(Trainer):
         return loss
 
     def _clip_grad_norm(self, model: Any) -> Any:
-        norm = super()._clip_grad_norm(model)
+        norm = super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
         # Before the optimizer's step: afterwards the weights would be lost.
         if not math.isfinite(value := float(norm)):
             raise self._not_finite("gradient", value)
@@ -70,15 +70,16 @@ class StoryTrainer(Trainer):
         metric_key_prefix: str = "eval",
     ) -> dict[str, float]:
         """Mean negative log-likelihood over all target tokens (nats), and bits per byte of text."""
-        rows: Rows = self.eval_dataset if eval_dataset is None else eval_dataset
+        rows: Any = self.eval_dataset if eval_dataset is None else eval_dataset
         began = time.perf_counter()
-        was_training = self.model.training
+        model: Any = self.model_wrapped  # compiled, where self.model is not
+        was_training = model.training
         sums = torch.zeros(2, dtype=torch.float64)  # nats, targets
-        self.model_wrapped.eval()
-        for batch in self.get_eval_dataloader(rows):  # type: ignore[arg-type]
+        model.eval()
+        for batch in self.get_eval_dataloader(rows):
             per_row = self.accelerator.gather_for_metrics(self._nats(batch))  # (B, 2)
             sums += per_row.double().sum(0).cpu()
-        self.model_wrapped.train(was_training)
+        model.train(was_training)
         nats, n_targets = sums.tolist()
         metrics = {
             f"{metric_key_prefix}_loss": nats / n_targets,
@@ -96,7 +97,9 @@ class StoryTrainer(Trainer):
         """Sum of losses and count of targets of each row: (B, 2)."""
         inputs = self._prepare_inputs(batch)
         labels = inputs.pop("labels")[:, 1:]  # (B, T - 1)
-        logits = self.model_wrapped(**inputs).logits[:, :-1]  # (B, T - 1, V)
+        # Compiling a second graph, without gradients, would take longer than it saves.
+        with torch.compiler.set_stance("force_eager"):
+            logits = self.model_wrapped(**inputs).logits[:, :-1]  # (B, T - 1, V)
         losses = [
             cross_entropy(row.float(), label, ignore_index=IGNORED, reduction="sum")
             for row, label in zip(logits, labels, strict=True)
@@ -147,14 +150,15 @@ class StoryTrainer(Trainer):
             ) from error
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        if state_dict is None and hasattr(self.model, "peft_config") and self.args.should_save:
+        model: Any = self.model
+        tokenizer: Any = self.processing_class
+        if not hasattr(model, "peft_config"):
+            super()._save(output_dir, state_dict)
+        elif self.args.should_save:
             # By itself peft would add the whole embedding, since it has grown, to an adapter
             # that holds the new rows already.
-            target = str(output_dir or self.args.output_dir)
-            self.model.save_pretrained(target, save_embedding_layers=False)
-            self.processing_class.save_pretrained(target)
-            return
-        super()._save(output_dir, state_dict)
+            model.save_pretrained(output_dir, save_embedding_layers=False)
+            tokenizer.save_pretrained(output_dir)
 
 
 class RunCallback(TrainerCallback):
@@ -240,10 +244,9 @@ class ProgressCallback(TrainerCallback):
         if self._task is not None:
             self._bar.update(self._task, completed=state.global_step)
 
-    def on_log(
-        self, args: Any, state: TrainerState, control: Any, logs: dict[str, float], **_: Any
-    ) -> None:
+    def on_log(self, args: Any, state: TrainerState, control: Any, **more: Any) -> None:
         """Show the newest figures."""
+        logs: dict[str, float] = more["logs"]
         if self._task is None:
             return
         if "eval_loss" in logs:
