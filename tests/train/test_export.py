@@ -31,7 +31,6 @@ pytestmark = [
     pytest.mark.filterwarnings(text)
     for text in (
         "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning",  # asked for by peft
-        "ignore:.gradient_checkpointing. is deprecated:FutureWarning",  # the Trainer's
         "ignore:Use 'content=:DeprecationWarning",  # the Hub client's own upload
     )
 ]
@@ -208,6 +207,7 @@ def test_a_full_disk_leaves_nothing_half_written(run: Path, tmp_path: Path) -> N
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.timeout(240)  # of a machine that trains on the side
 def test_the_whole_way_from_a_recipe_to_a_card(base: Path, tmp_path: Path) -> None:
     """What finetune and evaluate really leave is what report and export read."""
     lines = [
