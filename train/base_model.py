@@ -34,8 +34,6 @@ class BaseModel:
     revision: str
     """Tells the weights it starts from apart from all others."""
     context_length: int
-    takes_positions: bool
-    """Whether its forward pass can be told each token's position, as masked packing needs."""
 
 
 def open_base(recipe: Recipe, table: GenreTable, *, bfloat16: bool) -> BaseModel:
@@ -44,8 +42,6 @@ def open_base(recipe: Recipe, table: GenreTable, *, bfloat16: bool) -> BaseModel
     Frozen weights are held in bfloat16 if `bfloat16`; weights that train are float32 always.
     Raises TrainError.
     """
-    import inspect
-
     held_in = "bfloat16" if bfloat16 and recipe.lora else "float32"
     if recipe.model_name_or_path is None:
         model, tokenizer, source = *_from_scratch(recipe, table), None
@@ -59,13 +55,10 @@ def open_base(recipe: Recipe, table: GenreTable, *, bfloat16: bool) -> BaseModel
         model, tokenizer = _loaded(source, table, held_in)
         _add_tokens(model, tokenizer, table)
     context_length = _context_length(model)
-    takes_positions = "position_ids" in inspect.signature(model.forward).parameters
     revision = "scratch" if source is None else source.revision or weights_hash(source.folder)
     if recipe.lora is not None and source is not None:
         model = _with_lora(model, recipe.lora, _base_name(source), revision, _own(tokenizer, table))
-    return BaseModel(
-        model, tokenizer, PromptFormat(tokenizer, table), revision, context_length, takes_positions
-    )
+    return BaseModel(model, tokenizer, PromptFormat(tokenizer, table), revision, context_length)
 
 
 def new_tokens(table: GenreTable) -> list[str]:
@@ -95,7 +88,10 @@ def _loaded(
 def _from_scratch(
     recipe: Recipe, table: GenreTable
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, set_seed
+
+    from model.batch import check_attention
 
     tokenizer = AutoTokenizer.from_pretrained(
         _resolve(recipe.tokenizer_name).folder, local_files_only=True
@@ -112,9 +108,10 @@ def _from_scratch(
     try:
         config = AutoConfig.for_model(kind, **{"vocab_size": len(tokenizer)} | ids | sizes)
         model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
-    except (ValueError, TypeError, KeyError) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise TrainError(f"No {kind} can be built from `config`: {first_line}") from error
+        check_attention(model.eval())  # what could not be served is not worth training
+    except (EngineError, StrictDataclassError, ValueError, TypeError, KeyError) as error:
+        problem = " ".join(str(error).split())[:200]
+        raise TrainError(f"No {kind} can be built from `config`: {problem}") from error
     return model, tokenizer
 
 

@@ -253,11 +253,6 @@ def _check_fits(recipe: Recipe, base: BaseModel) -> None:
             f"block_size is {recipe.block_size}, but {recipe.model_name_or_path or 'the model'} "
             f"has a context of {base.context_length} tokens: lower block_size"
         )
-    if recipe.document_masking and not recipe.line_by_line and not base.takes_positions:
-        raise TrainError(
-            f"{recipe.model_name_or_path or 'The model'} cannot be told its tokens' positions, "
-            "which document masking needs: set document_masking: false or line_by_line: true"
-        )
 
 
 def _rows(recipe: Recipe, key: str, base: BaseModel) -> Rows:
@@ -387,6 +382,6 @@ def _save_adapter(model: Any, base: BaseModel, folder: Path) -> None:
 @contextlib.contextmanager
 def _quiet_libraries() -> Iterator[None]:
     with warnings.catch_warnings():
-        # Asked for by peft itself, of transformers.
-        warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated")
+        # The old name works in every transformers of version 5; peft asks for the other one.
+        warnings.filterwarnings("ignore", message=".(is_)?gradient_checkpointing. is deprecated")
         yield

@@ -30,9 +30,7 @@ def train_tokenizer() -> Any:
         show_progress=False,
     )
     tokenizer.train_from_iterator(WORDS * 4, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token=chat[1], eos_token=chat[2]
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=chat[1], eos_token=chat[2])
 
 
 @pytest.fixture(scope="session")
