@@ -32,7 +32,7 @@ clean:
 	@touch $@
 
 .venv/dev: .venv/run
-	@$(PIP_INSTALL) --editable '.[worker,dev]'
+	@$(PIP_INSTALL) --editable '.[worker,train,dev]'
 	@touch $@
 
 .venv/bin/pip:

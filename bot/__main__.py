@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,6 +58,8 @@ model_app = typer.Typer(help="The models at hand: list, fetch, look into.", no_a
 db_app = typer.Typer(help="The database: migrate it, copy it.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
 app.add_typer(db_app, name="db")
+for _group in entry_points(group="cliffhanger.commands"):  # `train`, which bot does not know
+    app.add_typer(_group.load(), name=_group.name)
 
 QUIET = ("aiosqlite", "alembic", "discord", "filelock", "httpcore", "httpx", "telegram")
 """Libraries that log no more than warnings, at DEBUG too: what else they say holds tokens,

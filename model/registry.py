@@ -33,6 +33,8 @@ from model.files import added_tokens, has_weights, read_json
 from model.genres import DEFAULT_GENRES, GenreTable
 
 DEFAULT = "default"
+BASE = "base"
+"""The default model as it was before our adapter: what the adapter is trained on."""
 _CARD = "cliffhanger.json"
 """Written last into a converted model's folder: what it is, and the size of each of its files."""
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(@[\w./-]+)?")
@@ -101,15 +103,16 @@ def resolve(
     progress: Progress | None = None,
     offline: bool = False,
 ) -> ModelSource:
-    """The model called `name`: "default", a folder, or a Hub id ("gpt2", "owner/name@revision").
+    """The model called `name`: "default", "base", a folder, or a Hub id ("owner/name@revision").
 
     Fetches it where it is not on this machine yet, unless `offline`. Raises ModelNotFound
     (NotFetched, if offline) or ModelUnusable.
     """
-    if name == DEFAULT:
+    if name in (DEFAULT, BASE):
         if offline and not _is_complete(_default_folder(cache_dir, DEFAULT_MODEL)):
             raise NotFetched("The default model is not on this machine: cliffhanger model pull")
-        return _default(pull_default(cache_dir, progress=progress, built_in=DEFAULT_MODEL))
+        pulled = pull_default(cache_dir, progress=progress, built_in=DEFAULT_MODEL)
+        return _default(pulled, adapted=name == DEFAULT)
     folder = Path(name).expanduser()
     if (folder / "config.json").is_file():
         return _local(name, folder)
@@ -289,10 +292,10 @@ def _offline_way(built_in: BuiltIn, folder: Path, error: FetchError, from_file: 
     )
 
 
-def _default(folder: Path) -> ModelSource:
+def _default(folder: Path, *, adapted: bool) -> ModelSource:
     card = read_json(folder / _CARD)
     shipped = Path(__file__).parent / "default"
-    adapter = shipped if (shipped / ADAPTER_CONFIG).is_file() else None
+    adapter = shipped if adapted and (shipped / ADAPTER_CONFIG).is_file() else None
     mend = f"Delete {folder} and start again: the model is fetched anew"
     return ModelSource(card["name"], folder, card["revision"], adapter, card["licence"], mend)
 

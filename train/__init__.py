@@ -1,4 +1,1 @@
-"""Where genre models will be made. Imports `model`, never `bot`; votes arrive as a file.
-
-Nothing is here yet: the format it will write is `model.prompt.training_text`.
-"""
+"""Where genre models are made and judged. Imports `model`, never `bot`; votes arrive as a file."""

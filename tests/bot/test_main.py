@@ -151,6 +151,7 @@ def test_one_story_goes_to_standard_output_alone(tmp_path: Path) -> None:
         (("db", "upgrade"), {"DATABASE_URL": "mysql://x/y"}, "DATABASE_URL names 'mysql'."),
         (("db", "backup", "b.db"), {}, "cliffhanger.db"),
         (("model", "pull", "gpt2", "--from", "x.whl"), {}, "--from brings the default model"),
+        (("train", "finetune", "none.yaml"), {}, "There is no recipe none.yaml"),
     ],
 )
 def test_an_operators_mistake_is_one_clear_sentence(

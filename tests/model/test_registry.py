@@ -276,6 +276,8 @@ def test_the_cache_is_the_users_unless_told_otherwise(tmp_path: Path) -> None:
 def test_the_real_default_is_complete_and_says_what_it_is(default_folder: Path) -> None:
     card = describe("default")
     assert card.folder == default_folder
+    base = resolve("base")
+    assert (base.folder, base.revision, base.adapter) == (default_folder, card.revision, None)
     assert card.name == "SmolLM2-135M-Instruct"
     assert card.revision == "gguf-b179c9523d0e6a0f"
     assert card.architecture == "LlamaForCausalLM"
