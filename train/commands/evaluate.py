@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,8 +87,9 @@ def evaluate(
     )
     aside, console = Console(stderr=True, highlight=False), Console(highlight=False)
     with _bars(aside) as progress:
-        say = lambda text: aside.print(text, markup=False)  # noqa: E731
-        columns, notes = evaluate(settings, progress=progress, say=say)
+        columns, notes = evaluate(
+            settings, progress=progress, say=partial(aside.print, markup=False)
+        )
     _show(console, columns, notes)
     console.print(f"Written: {output_dir}", markup=False, soft_wrap=True)
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _LONGEST_WINDOW = 2048
 """Tokens a story is read in at most, whatever the model's context: bounds the memory."""
-_LOGITS_AT_ONCE = 2**27
-"""Numbers in the logits of one batch: half a gigabyte in float32."""
+_LOGITS_AT_ONCE = 2**26
+"""Numbers in the logits of one batch: 256 MiB in float32. One long story may have more."""
 
 
 @dataclass(frozen=True, slots=True)

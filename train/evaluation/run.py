@@ -46,7 +46,7 @@ def evaluate(
 ) -> tuple[list[Column], list[str]]:
     """The columns, real plots first, and notes on what was left out; kept in the output folder.
 
-    `say` hears how long it may take. Raises TrainError.
+    `say` hears how long it may take, and of every model that is done. Raises TrainError.
     """
     if twice := sorted({name for name in settings.models if settings.models.count(name) > 1}):
         raise TrainError(f"{twice[0]} is given twice; each model once is enough")
@@ -73,6 +73,7 @@ def evaluate(
         results.append(_result(source, work, progress))
         columns = figures.columns(results)
         save(settings, columns, results, notes)
+        say(_finished(columns[-1], results[-1]))
     return columns, notes
 
 
@@ -148,6 +149,11 @@ def _estimate(seconds: Sequence[float], work: _Work) -> str:
         f"{len(seconds)} model(s), each with {len(work.scored)} held-out stories to read and "
         f"{len(work.asks)} to write: about {minutes} min at most."
     )
+
+
+def _finished(column: Column, result: ModelResult) -> str:
+    bits = column.likelihood["all"].bits_per_byte
+    return f"{result.name}: {bits:.3f} bits per byte; {result.seconds / 60:.0f} min"
 
 
 def _result(source: ModelSource, work: _Work, progress: Progress) -> ModelResult:
