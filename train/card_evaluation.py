@@ -59,9 +59,10 @@ def _column(record: Any, path: Path, source: ModelSource) -> str:
 
 
 def _within_a_page(page: str) -> str:
-    """A page without its title and picture, its headings one level down."""
+    """A page without its title, picture and links to files, its headings one level down."""
     body = re.sub(r"\A# .*\n+", "", page)
     body = re.sub(r"^!\[.*\]\(.*\)\n+", "", body, flags=re.MULTILINE)
+    body = re.sub(r"\[([^\]]+)\]\((?!https?:)[^)]*\)", r"\1", body)
     return re.sub(r"^(#+ )", r"#\1", body, flags=re.MULTILINE).strip()
 
 

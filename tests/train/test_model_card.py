@@ -100,7 +100,8 @@ def judge(run: Path, folder: Path, **model: Any) -> Path:
     write_json(folder / "evaluation.json", {"columns": columns})
     (folder / "evaluation.md").write_text(
         f"# Evaluation\n\n|  | base | {run} |\n| --- | --- | --- |\n| loops | 9 | 2 |\n\n"
-        "![Figures by genre](evaluation.png)\n\n## How to read it\n\nAs it stands.\n"
+        "![Figures by genre](evaluation.png)\n\n## How to read it\n\nAs it stands, "
+        "with [stories.jsonl](stories.jsonl) and [a source](https://arxiv.org/abs/1).\n"
     )
     stories = [
         {"model": model, "ask": {"genre": genre, "prompt": prompt, "seed": 1}, "text": text}
@@ -125,7 +126,8 @@ def test_the_figures_and_samples_of_this_model(run: Path, tmp_path: Path) -> Non
     assert section(card, "Evaluation").startswith(
         "This model is the column `run`.\n\n"
         "|  | base | run |\n| --- | --- | --- |\n| loops | 9 | 2 |\n\n"
-        "### How to read it\n\nAs it stands.\n\n### Samples\n\n"
+        "### How to read it\n\nAs it stands, "
+        "with stories.jsonl and [a source](https://arxiv.org/abs/1).\n\n### Samples\n\n"
     )
     assert section(card, "Evaluation").endswith(
         "**horror**\n\n> One of run.\n\n---\n\n> **A lonely** keeper.\n>\n> He counts.\n\n"
