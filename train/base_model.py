@@ -6,7 +6,7 @@ What it gives still has its base's behaviour; the training itself is `train.fine
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,8 @@ def open_base(recipe: Recipe, table: GenreTable, *, bfloat16: bool) -> BaseModel
     context_length = _context_length(model)
     revision = "scratch" if source is None else source.revision or weights_hash(source.folder)
     if recipe.lora is not None and source is not None:
-        model = _with_lora(model, recipe.lora, _base_name(source), revision, _own(tokenizer, table))
+        name = _name_for_serving(str(recipe.model_name_or_path))
+        model = _with_lora(model, recipe.lora, name, revision, _own(tokenizer, table))
     return BaseModel(model, tokenizer, PromptFormat(tokenizer, table), revision, context_length)
 
 
@@ -68,8 +69,6 @@ def new_tokens(table: GenreTable) -> list[str]:
 
 def _resolve(name: str) -> ModelSource:
     try:
-        if name == "base":
-            return replace(registry.resolve(registry.DEFAULT), name=name, adapter=None)
         return registry.resolve(name)
     except EngineError as error:
         raise TrainError(str(error)) from error
@@ -191,10 +190,12 @@ def _with_lora(model: Any, lora: Lora, name: str, revision: str, rows: list[int]
             raise TrainError(f"lora.target_modules: {error}") from error
 
 
-def _base_name(source: ModelSource) -> str:
+def _name_for_serving(name: str) -> str:
     """The name under which whoever serves the adapter finds its base, from any folder."""
-    folder = Path(source.name).expanduser()
-    return str(folder.resolve()) if folder.is_dir() else source.name
+    if name == registry.DEFAULT:  # which will be another model once it has an adapter
+        return registry.BASE
+    folder = Path(name).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else name
 
 
 def _context_length(model: PreTrainedModel) -> int:

@@ -15,6 +15,8 @@ from train.errors import TrainError
 from train.recipe import Recipe
 
 FINGERPRINT = "fingerprint.json"
+RESULTS = ("adapter_config.json", "config.json")
+"""Files that make a folder a model that can be served; of a finished run, one of them."""
 _STATE = "trainer_state.json"
 _FREE = {
     "model_name_or_path", "tokenizer_name", "train_data_file", "eval_data_file", "genres",
@@ -42,12 +44,17 @@ def claim(run: Path, mine: dict[str, Any], *, resume: bool) -> Path | None:
     try:
         run.mkdir(parents=True, exist_ok=True)
         last = _last_whole(run)
-        if last is not None:
+        if last is not None or is_finished(run):
             _check_same(run, mine, resume=resume)
         _write(run / FINGERPRINT, mine)
     except OSError as error:
         raise TrainError(f"output_dir {run} cannot be written: {error}") from error
     return last
+
+
+def is_finished(run: Path) -> bool:
+    """Whether a run was trained to its end and can be served."""
+    return any((run / name).is_file() for name in RESULTS)
 
 
 def check_disk(run: Path, checkpoint_bytes: int, n_checkpoints: int, result_bytes: int) -> None:
@@ -88,6 +95,12 @@ def write_history(run: Path, history: list[dict[str, Any]]) -> None:
     _write(run / "history.json", history)
 
 
+def read_history(run: Path) -> list[dict[str, Any]]:
+    """The Trainer's log of a run."""
+    history: list[dict[str, Any]] = json.loads((run / "history.json").read_text(encoding="utf-8"))
+    return history
+
+
 def _last_whole(run: Path) -> Path | None:
     last = None
     for folder in checkpoint_folders(run):
@@ -101,7 +114,7 @@ def _last_whole(run: Path) -> Path | None:
 def _check_same(run: Path, mine: dict[str, Any], *, resume: bool) -> None:
     way_out = "set another output_dir, or delete that folder"
     if not resume:
-        raise TrainError(f"{run} holds checkpoints, and resume is false: {way_out}")
+        raise TrainError(f"{run} holds a run, and resume is false: {way_out}")
     try:
         theirs = json.loads((run / FINGERPRINT).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -113,8 +126,7 @@ def _check_same(run: Path, mine: dict[str, Any], *, resume: bool) -> None:
         if theirs.get(key) != value
     ]:
         raise TrainError(
-            f"{run} holds checkpoints of another run; it differs in {', '.join(differing)}: "
-            f"{way_out}"
+            f"{run} holds another run; it differs in {', '.join(differing)}: {way_out}"
         )
 
 

@@ -197,8 +197,15 @@ class RunCallback(TrainerCallback):
         if state.global_step >= state.max_steps:
             control.should_log = control.should_save = True
             control.should_evaluate = args.eval_strategy != "no"
-        if self.stopped_by:
+        if self._is_stopped(args):
             control.should_log = control.should_save = control.should_training_stop = True
+
+    def _is_stopped(self, args: TrainingArguments) -> bool:
+        if args.world_size > 1:  # all processes stop after the same step, or none would go on
+            mine = torch.tensor([int(self.stopped_by or 0)], device=args.device)
+            torch.distributed.all_reduce(mine, torch.distributed.ReduceOp.MAX)
+            self.stopped_by = signal.Signals(int(mine)) if int(mine) else None
+        return self.stopped_by is not None
 
     def on_log(self, args: Any, state: TrainerState, *_: Any, **__: Any) -> None:
         """Something was logged."""

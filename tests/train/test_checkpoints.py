@@ -53,6 +53,13 @@ def test_another_runs_folder_is_refused(tmp_path: Path) -> None:
     assert kept.exists()
 
 
+def test_a_finished_run_without_checkpoints_is_a_run(tmp_path: Path) -> None:
+    claim(tmp_path, MINE, resume=True)
+    (tmp_path / "adapter_config.json").touch()
+    assert claim(tmp_path, MINE, resume=True) is None
+    assert "differs in base model" in refused(tmp_path, MINE | {"base model": "def"})
+
+
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert "cannot be written" in refused(tmp_path / "file/run", MINE)

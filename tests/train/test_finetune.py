@@ -164,6 +164,7 @@ def test_early_stopping_keeps_the_best(knobs: dict[str, Any], gpt2_folder: Path)
     losses = dict(curve(end.run, "eval_loss"))
     assert end.steps < 30
     assert end.best_eval_loss == min(losses.values()) < losses[end.steps]
+    assert train(model_name_or_path=str(gpt2_folder), **knobs | much) == end  # and stays finished
     served = eval_loss_as_served(end.run, knobs["eval_data_file"])
     assert served == pytest.approx(end.best_eval_loss, rel=1e-4)
 
@@ -325,4 +326,4 @@ def test_a_checkpoint_of_another_model_is_refused(
     knobs |= {"max_steps": 1}
     train(model_name_or_path=str(gpt2_folder), **knobs)
     text = refused(model_name_or_path=str(llama_folder), **knobs)
-    assert "holds checkpoints of another run; it differs in base model (there " in text
+    assert "holds another run; it differs in base model (there " in text

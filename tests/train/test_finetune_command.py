@@ -55,7 +55,7 @@ def test_a_run_by_command(recipe: Path, tmp_path: Path) -> None:
     resolved = load_recipe(str(run / "recipe.yaml"), {})
     assert resolved.lora is not None and resolved.lora.r == 2
     assert (resolved.do_eval, resolved.max_steps, resolved.block_size) == (False, 4, 64)
-    assert "going on from checkpoint-4" in command(*words)
+    assert f"{run} is finished already Done after 4 steps. Report: " in command(*words)
 
 
 def test_a_stopped_run_says_how_to_go_on(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import types
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -77,7 +78,8 @@ def finetune(
     """Train a model on prepared stories; given again, goes on where it was stopped."""
     given = {name: value for name, value in knobs.items() if value is not None}
     overrides = _parsed(settings or []) | given
-    console = Console()
+    # One voice where accelerate runs several processes.
+    console = Console(quiet=int(os.environ.get("RANK", "0")) > 0)
     checked = load_recipe(recipe, overrides)
     from train.finetune import finetune as run_finetune
 
