@@ -201,11 +201,14 @@ class RunCallback(TrainerCallback):
             control.should_log = control.should_save = control.should_training_stop = True
 
     def _is_stopped(self, args: TrainingArguments) -> bool:
+        number = int(self.stopped_by or 0)
         if args.world_size > 1:  # all processes stop after the same step, or none would go on
-            mine = torch.tensor([int(self.stopped_by or 0)], device=args.device)
-            torch.distributed.all_reduce(mine, torch.distributed.ReduceOp.MAX)
-            self.stopped_by = signal.Signals(int(mine)) if int(mine) else None
-        return self.stopped_by is not None
+            anyone = torch.tensor([number], device=args.device)
+            torch.distributed.all_reduce(anyone, torch.distributed.ReduceOp.MAX)
+            number = int(anyone)
+        if number:  # a signal that came meanwhile is for the next step
+            self.stopped_by = signal.Signals(number)
+        return bool(number)
 
     def on_log(self, args: Any, state: TrainerState, *_: Any, **__: Any) -> None:
         """Something was logged."""

@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,9 +27,12 @@ from train.finetune import RunEnd, finetune
 from train.recipe import Lora, Recipe, write_recipe
 from train.texts import read_stories
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"  # asked for by peft
-)
+pytestmark = [
+    pytest.mark.filterwarnings(
+        "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"  # asked for by peft
+    ),
+    pytest.mark.timeout(240),  # seconds when quiet; a busy machine imports torch for a minute
+]
 BLOCK = 64
 
 
@@ -46,6 +50,16 @@ def knobs(train_file: Path, eval_file: Path, tmp_path: Path) -> dict[str, Any]:
         "logging_steps": 1,
         "dtype": "float32",
     }
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training calls nobody."""
+
+    def connect(self: socket.socket, address: object) -> None:
+        raise AssertionError(f"a connection to {address}")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
 
 
 def train(**knobs: Any) -> RunEnd:
@@ -87,6 +101,7 @@ def test_an_adapter_serves_what_was_trained(
     family: str, knobs: dict[str, Any], eval_file: Path, request: pytest.FixtureRequest
 ) -> None:
     folder = request.getfixturevalue(f"{family}_folder")
+    request.getfixturevalue("no_network")
     end = train(model_name_or_path=str(folder), lora=Lora(r=4), **knobs)
     assert (end.steps, end.stopped_by) == (8, None)
     losses = dict(curve(end.run, "eval_loss"))
@@ -98,7 +113,9 @@ def test_an_adapter_serves_what_was_trained(
     assert {weight.dtype for weight in weights.values()} == {torch.float16}
 
 
-def test_all_weights(knobs: dict[str, Any], gpt2_folder: Path, eval_file: Path) -> None:
+def test_all_weights(
+    knobs: dict[str, Any], gpt2_folder: Path, eval_file: Path, no_network: None
+) -> None:
     end = train(model_name_or_path=str(gpt2_folder), **knobs)
     assert eval_loss_as_served(end.run, eval_file) == pytest.approx(end.best_eval_loss, abs=1e-4)
     assert json.loads((end.run / "config.json").read_text())["use_cache"] is True

@@ -12,9 +12,12 @@ from train.commands.finetune import finetune
 from train.errors import TrainError
 from train.recipe import Recipe, load_recipe
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"  # asked for by peft
-)
+pytestmark = [
+    pytest.mark.filterwarnings(
+        "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"  # asked for by peft
+    ),
+    pytest.mark.timeout(240),  # seconds when quiet; a busy machine imports torch for a minute
+]
 
 app = typer.Typer()
 app.command()(finetune)
