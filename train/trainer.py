@@ -233,7 +233,7 @@ class ProgressCallback(TrainerCallback):
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.description}"),
-            TimeRemainingColumn(elapsed_when_finished=True),
+            TimeRemainingColumn(),
             TextColumn("left"),
             console=console,
             disable=not console.is_terminal,

@@ -79,7 +79,7 @@ def finetune(
     given = {name: value for name, value in knobs.items() if value is not None}
     overrides = _parsed(settings or []) | given
     # One voice where accelerate runs several processes.
-    console = Console(quiet=int(os.environ.get("RANK", "0")) > 0)
+    console = Console(quiet=int(os.environ.get("RANK", "0")) > 0, highlight=False)
     checked = load_recipe(recipe, overrides)
     from train.finetune import finetune as run_finetune
 
