@@ -48,7 +48,8 @@ def training_arguments(recipe: Recipe, run: Path) -> TrainingArguments:
         "eval_steps": recipe.evaluates_every if judged else None,
         "save_strategy": "steps",
         "save_steps": recipe.save_steps,
-        "save_total_limit": recipe.save_total_limit,
+        # The Trainer counts the best one in, and with a limit of 1 ends by deleting the newest.
+        "save_total_limit": recipe.save_total_limit + judged,
         "load_best_model_at_end": judged,
         "metric_for_best_model": "eval_loss" if judged else None,
         "greater_is_better": False if judged else None,

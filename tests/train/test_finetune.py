@@ -271,6 +271,19 @@ def test_a_stopped_run_goes_on(
     assert [step for step, _ in curve(end.run)] == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
+def test_a_run_stopped_past_its_best_keeps_where_it_was(
+    knobs: dict[str, Any], gpt2_folder: Path, at_step: Any
+) -> None:
+    much = {"learning_rate": 0.5, "max_steps": 30, "save_steps": 2, "save_total_limit": 1}
+    at_step(7, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    end = train(model_name_or_path=str(gpt2_folder), **knobs | much)
+    losses = dict(curve(end.run, "eval_loss"))
+    assert end.best_eval_loss == min(losses.values()) < losses[6]
+    best, last = checkpoint_folders(end.run)
+    assert losses[int(best.name.removeprefix("checkpoint-"))] == end.best_eval_loss
+    assert last.name == "checkpoint-7"
+
+
 def test_a_full_disk_leaves_the_checkpoint_before(
     knobs: dict[str, Any], gpt2_folder: Path, at_step: Any
 ) -> None:
