@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from model.checkpoint import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check, load, read_adapter_config, save
 from model.engine import EngineError
-from model.genres import GenreFileError, GenreTable, load_genres
+from model.genres import GenreTable
 from model.prompt import EOS
 from model.registry import resolve
 from train.errors import TrainError
 from train.model_card import model_card
 from train.report import read_run
+from train.result import round_weights
+from train.texts import genre_table
 
 if TYPE_CHECKING:
     from model.checkpoint import LoadedModel, ModelSource
@@ -86,10 +88,7 @@ def export(
 def genres_of(model: Path) -> GenreTable:
     """The genre table a folder brings along, or the built-in one. Raises TrainError."""
     path = model / GENRES
-    try:
-        return load_genres(path if path.is_file() else None)
-    except GenreFileError as error:
-        raise TrainError(str(error)) from error
+    return genre_table(path if path.is_file() else None)
 
 
 def local_base(run: Path) -> Path | None:
@@ -130,8 +129,6 @@ def _end_at_eos(loaded: LoadedModel) -> None:
 
 def _write_adapter(run: Path, folder: Path, dtype: Dtype) -> None:
     import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file, save_file
 
     settings = read_adapter_config(run)
     if base := local_base(run):
@@ -139,12 +136,7 @@ def _write_adapter(run: Path, folder: Path, dtype: Dtype) -> None:
     settings["inference_mode"] = True
     text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
     (folder / ADAPTER_CONFIG).write_text(text, encoding="utf-8")
-    kind = getattr(torch, dtype)
-    weights = {name: value.to(kind) for name, value in load_file(run / ADAPTER_WEIGHTS).items()}
-    try:
-        save_file(weights, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
-    except SafetensorError as error:  # its name for a full disk, among others
-        raise OSError(str(error)) from error
+    round_weights(run / ADAPTER_WEIGHTS, folder / ADAPTER_WEIGHTS, getattr(torch, dtype))
     for name in _TOKENIZER_FILES:
         if (run / name).is_file():
             shutil.copyfile(run / name, folder / name)

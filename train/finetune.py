@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from model.genres import DEFAULT_GENRES, GenreFileError, GenreTable, load_genres
 from train import checkpoints
 from train.arguments import compiles, training_arguments
 from train.base_model import BaseModel, open_base
@@ -26,7 +25,7 @@ from train.errors import TrainError
 from train.recipe import Recipe, write_recipe
 from train.report import write_report
 from train.result import write_result
-from train.texts import read_stories
+from train.texts import genre_table, read_stories
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -49,7 +48,7 @@ class RunEnd:
 def finetune(recipe: Recipe, console: Console) -> RunEnd:
     """Train as `recipe` says, or go on with what its output_dir has. Raises TrainError."""
     run = _required(recipe, "output_dir")
-    table = _genre_table(recipe)
+    table = genre_table(recipe.genres)
     with _quiet_libraries():
         from transformers import set_seed
 
@@ -164,15 +163,6 @@ def _required(recipe: Recipe, key: str) -> Path:
         option = key.replace("_", "-")
         raise TrainError(f"{key} is not set: put it into the recipe or give --{option}")
     return path.expanduser()
-
-
-def _genre_table(recipe: Recipe) -> GenreTable:
-    if recipe.genres is None:
-        return DEFAULT_GENRES
-    try:
-        return load_genres(recipe.genres)
-    except (GenreFileError, OSError) as error:
-        raise TrainError(str(error)) from error
 
 
 def _check_fits(recipe: Recipe, base: BaseModel) -> None:

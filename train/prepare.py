@@ -13,13 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.genres import GenreFileError, GenreTable, load_genres
+from model.genres import GenreTable
 from model.prompt import opening, training_text
 from train.errors import TrainError
 from train.manifest import Manifest, genre_counts, report_page, sha256
 from train.readers import read_source
 from train.selection import SourceCounts, Track, Warn, select
 from train.split import Story, capped, chance, repeats, split
+from train.texts import genre_table
 
 MANIFEST = "manifest.json"
 
@@ -55,7 +56,7 @@ def prepare(
     cannot be written; then `output_dir` is as it was.
     """
     options = options or Options()
-    table = _table(genres)
+    table = genre_table(genres)
     _check_target(output_dir)
     sources = sorted(
         (read_source(path, table) for path in files),
@@ -87,13 +88,6 @@ def prepare(
         texts["genres.yaml"] = genres.read_text(encoding="utf-8")
     _write(output_dir, texts)
     return manifest
-
-
-def _table(genres: Path | None) -> GenreTable:
-    try:
-        return load_genres(genres)
-    except GenreFileError as error:
-        raise TrainError(str(error)) from error
 
 
 def _train_text(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from model.checkpoint import ADAPTER_WEIGHTS, save
 from train.checkpoints import RESULTS
 from train.errors import TrainError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def write_result(model: Any, tokenizer: Any, run: Path) -> None:
@@ -39,16 +42,27 @@ def write_result(model: Any, tokenizer: Any, run: Path) -> None:
 
 def _save_adapter(model: Any, tokenizer: Any, folder: Path) -> None:
     """In float16, half the size: its rounding is far below that of the base's own weights."""
+    import torch
     from safetensors import SafetensorError
-    from safetensors.torch import load_file, save_file
 
     try:
         # peft would add the whole embedding, which has grown; the new rows are in the adapter.
         model.save_pretrained(folder, save_embedding_layers=False)
-        weights = load_file(folder / ADAPTER_WEIGHTS)
-        halves = {name: weight.half() for name, weight in weights.items()}
-        save_file(halves, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
-        tokenizer.save_pretrained(folder)
     except SafetensorError as error:
         raise OSError(str(error)) from error
+    round_weights(folder / ADAPTER_WEIGHTS, folder / ADAPTER_WEIGHTS, torch.float16)
+    tokenizer.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)  # an empty form; `train export` writes the card
+
+
+def round_weights(source: Path, target: Path, dtype: torch.dtype) -> None:
+    """Write the weights in the safetensors file `source` to `target` in `dtype`; the two may be one
+    file. Raises OSError."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file, save_file
+
+    weights = {name: weight.to(dtype) for name, weight in load_file(source).items()}
+    try:
+        save_file(weights, target, metadata={"format": "pt"})
+    except SafetensorError as error:  # its name for a full disk, among others
+        raise OSError(str(error)) from error

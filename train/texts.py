@@ -1,4 +1,6 @@
-"""The seed's text format: one story a line, `<BOS> <genre> story <EOS>`."""
+"""What every training command reads: the genre table, and the seed's text format, one story a line:
+`<BOS> <genre> story <EOS>`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.genres import GenreTable
+from model.genres import GenreFileError, GenreTable, load_genres
 from model.prompt import BOS, EOS
 from train.errors import TrainError
 
@@ -21,6 +23,14 @@ class Story:
     """Without control tokens."""
     line: int
     """Line number in its file, from 1."""
+
+
+def genre_table(path: Path | None) -> GenreTable:
+    """The table in the YAML file at `path`; None gives the built-in one. Raises TrainError."""
+    try:
+        return load_genres(path)
+    except GenreFileError as error:
+        raise TrainError(str(error)) from error
 
 
 def read_stories(path: Path, table: GenreTable) -> list[Story]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.training_run import make_base, make_run
 
 from model.genres import DEFAULT_GENRES
 
@@ -106,3 +107,14 @@ def _write_stories(path: Path, numbers: range) -> Path:
         lines.append(f"<BOS> {genre.token} {' '.join(told)} Number {number}. <EOS>\n")
     path.write_text("".join(lines), encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A base model, and a finished run that tuned it: to read, not to change."""
+    import torch
+
+    torch.set_num_threads(1)
+    models = tmp_path_factory.mktemp("models")
+    base = make_base(models / "base")
+    return {"base": base, "tuned": make_run(base, models / "tuned")}

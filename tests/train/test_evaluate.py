@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 import typer
-from fakes.training_run import edit_json, make_base, make_run
+from fakes.training_run import edit_json
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 from typer.testing import CliRunner, Result
@@ -40,14 +40,6 @@ def write_plots(path: Path, n: int, *, genres: tuple[str, ...] = DEFAULT_GENRES.
     path.parent.mkdir(exist_ok=True)
     path.write_text("".join(f"{line}\n" for line in lines))
     return path
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    torch.set_num_threads(1)
-    models = tmp_path_factory.mktemp("models")
-    base = make_base(models / "base")
-    return {"base": base, "tuned": make_run(base, models / "tuned")}
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from fakes.training_run import make_base, make_run
 
 from model.checkpoint import LoadedModel, load
 from model.engine import SamplingParams
@@ -38,14 +37,6 @@ STORIES = [
     Story("sci_fi", "The colony ship wakes its gardener too early. " * 2, 3),
     Story("horror", "No.", 4),
 ]
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    torch.set_num_threads(1)
-    models = tmp_path_factory.mktemp("models")
-    base = make_base(models / "base")
-    return {"base": base, "tuned": make_run(base, models / "tuned")}
 
 
 @pytest.fixture(scope="module", params=["base", "tuned"])

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from model.checkpoint import LoadedModel, ModelSource, check, load
 from model.engine import EngineError, ModelUnusable
 from model.fetch import Progress
-from model.genres import GenreFileError, GenreTable, load_genres
+from model.genres import GenreTable
 from model.registry import resolve
 from train.errors import TrainError
 from train.evaluation.figures import Column, Figures, ModelResult
@@ -25,7 +25,7 @@ from train.evaluation.likelihood import StoryScore, score_stories
 from train.evaluation.output import check_room, save
 from train.evaluation.settings import Settings
 from train.evaluation.stories import Ask, plan, write_stories
-from train.texts import Story, read_stories
+from train.texts import Story, genre_table, read_stories
 
 _PROBE_TOKENS = 8
 """Tokens of each story by which a model's speed is measured before the work begins."""
@@ -51,7 +51,7 @@ def evaluate(
     if twice := sorted({name for name in settings.models if settings.models.count(name) > 1}):
         raise TrainError(f"{twice[0]} is given twice; each model once is enough")
     check_room(settings)
-    table = _table(settings)
+    table = genre_table(settings.genres)
     held_out = read_stories(settings.eval_data_file, table)
     train = read_stories(settings.train_data_file, table) if settings.train_data_file else []
     sources = [_find(name, progress) for name in settings.models]
@@ -75,13 +75,6 @@ def evaluate(
         save(settings, columns, results, notes)
         say(_finished(columns[-1], results[-1]))
     return columns, notes
-
-
-def _table(settings: Settings) -> GenreTable:
-    try:
-        return load_genres(settings.genres)
-    except GenreFileError as error:
-        raise TrainError(str(error)) from error
 
 
 def _sample(held_out: list[Story], settings: Settings) -> list[Story]:
