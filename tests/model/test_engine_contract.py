@@ -7,20 +7,31 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 
 import pytest
+from fakes.completions_server import CompletionsServer
 
 from model.checkpoint import LoadedModel
 from model.engine import Engine, GenerationFailed, GenerationRequest, SamplingParams, TextChunk
+from model.remote_engine import RemoteEngine
 from model.scripted_engine import ScriptedEngine
 from model.torch_engine import TorchEngine
 
 MakeEngine = Callable[[int], Engine]
 
 
-@pytest.fixture(params=["scripted", "torch"])
+@pytest.fixture
+async def url() -> AsyncIterator[str]:
+    async with CompletionsServer().serve() as server:
+        yield server.url
+
+
+@pytest.fixture(params=["scripted", "torch", "remote"])
 def make_engine(request: pytest.FixtureRequest) -> MakeEngine:
     """An engine of so many slots."""
     if request.param == "scripted":
         return lambda slots: ScriptedEngine(slots=slots)
+    if request.param == "remote":
+        url: str = request.getfixturevalue("url")
+        return lambda slots: RemoteEngine(url, slots=slots)
     loaded: LoadedModel = request.getfixturevalue("gpt2")
     return lambda slots: TorchEngine(lambda: loaded, slots=slots, threads=1)
 
