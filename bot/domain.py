@@ -6,9 +6,10 @@ epoch (UTC); durations are seconds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from model.engine import SamplingParams
 
@@ -61,6 +62,14 @@ class Caller:
     """A private chat: its stories are the caller's own affair."""
     locale: str = "en"
     """BCP 47 tag such as "en-GB", as the platform reports it."""
+    channel_ids: tuple[str, ...] = ()
+    """Where in the community: the channel, and what it lies in."""
+    is_age_restricted: bool = False
+    """The platform shows this channel to adults alone."""
+    role_ids: tuple[str, ...] = ()
+    """Roles the caller has in the community."""
+    is_manager: bool = False
+    """May change the community's settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +94,16 @@ class Community:
 
 
 @dataclass(frozen=True, slots=True)
-class CommunitySettings:
-    """What a community chose for itself; None leaves the operator's default."""
+class AuditEntry:
+    """One thing that was done in running a community."""
 
-    genres: tuple[str, ...] | None = None
-    """Genres allowed here."""
-    max_new_tokens: int | None = None
-    """Longest story here, in tokens."""
+    at: float
+    actor: str
+    """Whoever did it; "" once they asked to be forgotten."""
+    action: str
+    """What: "setting"."""
+    details: Mapping[str, Any]
+    """Of a setting: its name, and its value before and after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,3 +208,15 @@ class Forgotten:
 
     stories: int
     votes: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """The line as one member sees it."""
+
+    waiting: int
+    writing: int
+    expected_wait_s: float
+    """For a story asked for now."""
+    mine: tuple[tuple[int, int | None], ...]
+    """The caller's open stories: id, and position in line (None: being written)."""

@@ -6,12 +6,13 @@ CliffhangerError
 │   │   ├── UnknownGenre
 │   │   ├── PromptTooLong / TitleTooLong
 │   │   ├── NothingToRead     only whitespace or control characters
-│   │   ├── NotANumber / NotAChoice / UnknownCommand
+│   │   ├── NotANumber / NotAChoice / OutOfBounds / UnknownCommand
 │   │   └── BlockedWords
 │   ├── NotPossible           well put, but not allowed or not there
 │   │   ├── StoryNotFound / NoStories
 │   │   ├── OwnStory
-│   │   ├── NotYours
+│   │   ├── NotYours / NotManager
+│   │   ├── NotInThisChannel / AdultsOnly
 │   │   └── NotFinished / AlreadyEnded / NothingToCancel
 │   └── TryLater              would work at another time
 │       ├── QueueFull
@@ -103,6 +104,12 @@ class NotAChoice(BadInput):
     key = "error-not-a-choice"
 
 
+class OutOfBounds(BadInput):
+    """values: given, least, most. A whole number was wanted."""
+
+    key = "error-out-of-bounds"
+
+
 class UnknownCommand(BadInput):
     """values: command."""
 
@@ -141,6 +148,28 @@ class NotYours(NotPossible):
     """values: id. Only the author may do this."""
 
     key = "error-not-yours"
+
+
+class NotManager(NotPossible):
+    """Only whoever manages the community may do this."""
+
+    key = "error-not-manager"
+
+
+class NotInThisChannel(NotPossible):
+    """The community wants its stories elsewhere; `channel_ids` says where."""
+
+    key = "error-not-in-this-channel"
+
+    def __init__(self, channel_ids: tuple[str, ...]) -> None:
+        self.channel_ids = channel_ids
+        super().__init__()
+
+
+class AdultsOnly(NotPossible):
+    """The community wants its stories in age-restricted channels only."""
+
+    key = "error-adults-only"
 
 
 class NotFinished(NotPossible):

@@ -1,4 +1,4 @@
-"""How much one member may ask for: pending stories, a daily quota, a cooldown.
+"""How much one member may ask for, and where: the operator's limits, then the community's own.
 
 The counts come from the store, so that they hold across restarts; the clock is injected.
 """
@@ -9,7 +9,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bot.errors import CoolingDown, QuotaUsed, TooManyPending
+from bot.community_settings import CommunitySettings
+from bot.domain import Caller
+from bot.errors import AdultsOnly, CoolingDown, NotInThisChannel, QuotaUsed, TooManyPending
 from bot.store import StoryStore
 
 DAY_S = 86_400.0
@@ -27,12 +29,45 @@ class Limits:
         """Raises TooManyPending, CoolingDown or QuotaUsed if one more story is too many."""
         if await store.count_stories(member_id, open_only=True) >= self.max_pending:
             raise TooManyPending(limit=self.max_pending)
-        now = clock()
-        if self.cooldown_s:
-            last = await store.last_story_at(member_id)
-            if last is not None and (left := last + self.cooldown_s - now) > 0:
-                raise CoolingDown(seconds=math.ceil(left))
-        if self.daily_quota:
-            asked = await store.count_stories(member_id, since=now - DAY_S)
-            if asked >= self.daily_quota:
-                raise QuotaUsed(limit=self.daily_quota, hours=24)
+        await _check_pace(store, member_id, None, self.daily_quota, self.cooldown_s, clock())
+
+
+def check_place(caller: Caller, settings: CommunitySettings) -> None:
+    """Raises NotInThisChannel or AdultsOnly where the community wants no stories."""
+    if settings.channels and not set(caller.channel_ids) & set(settings.channels):
+        raise NotInThisChannel(settings.channels)
+    if settings.age_restricted_only and not caller.is_age_restricted:
+        raise AdultsOnly
+
+
+async def check_pace(
+    store: StoryStore,
+    caller: Caller,
+    member_id: int,
+    community_id: int,
+    settings: CommunitySettings,
+    now: float,
+) -> None:
+    """Raises CoolingDown or QuotaUsed if the community wants no more of this member for now."""
+    if not set(caller.role_ids) & set(settings.exempt_roles):
+        quota, cooldown_s = settings.daily_quota, settings.cooldown_s
+        await _check_pace(store, member_id, community_id, quota, cooldown_s, now)
+
+
+async def _check_pace(
+    store: StoryStore,
+    member_id: int,
+    community_id: int | None,
+    daily_quota: int,
+    cooldown_s: float,
+    now: float,
+) -> None:
+    if cooldown_s:
+        last = await store.last_story_at(member_id, community_id)
+        if last is not None and (left := last + cooldown_s - now) > 0:
+            raise CoolingDown(seconds=math.ceil(left))
+    if daily_quota:
+        since = now - DAY_S
+        asked = await store.count_stories(member_id, since=since, community_id=community_id)
+        if asked >= daily_quota:
+            raise QuotaUsed(limit=daily_quota, hours=24)

@@ -10,15 +10,15 @@ Raises MemberError for everything a member should read.
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, Self
 from weakref import WeakValueDictionary
 
+from bot.administration import Administration
+from bot.community_settings import CommunitySettings
 from bot.domain import (
     PERIOD_SECONDS,
     Caller,
@@ -27,6 +27,7 @@ from bot.domain import (
     NewStory,
     Period,
     Post,
+    QueueView,
     Relation,
     Status,
     Story,
@@ -43,9 +44,9 @@ from bot.errors import (
     StoryNotFound,
     UnknownGenre,
 )
-from bot.follower import MAX_ATTEMPTS, Follower
-from bot.limits import Limits
+from bot.limits import Limits, check_pace, check_place
 from bot.moderation import check_prompt, check_title, refuse_blocked
+from bot.open_stories import OpenStories
 from bot.queue import StoryQueue
 from bot.settings import Length, Settings
 from bot.store import StoryStore
@@ -53,20 +54,6 @@ from model.engine import EngineInfo, SamplingParams
 from model.genres import Genre, GenreTable
 from model.genres import UnknownGenre as NoSuchGenre
 from model.prompt import opening
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class QueueView:
-    """The line as one member sees it."""
-
-    waiting: int
-    writing: int
-    expected_wait_s: float
-    """For a story asked for now."""
-    mine: tuple[tuple[int, int | None], ...]
-    """The caller's open stories: id, and position in line (None: being written)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +78,16 @@ class Rules:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Who asks for a story, where, and what holds there."""
+
+    caller: Caller
+    member_id: int
+    community_id: int
+    settings: CommunitySettings
+
+
 class StoryService:
     """Open with `async with`, after the store and the queue and before any platform."""
 
@@ -108,21 +105,17 @@ class StoryService:
         self._genres = genres
         self._rules = rules
         self._clock = clock
-        self._open: dict[int, Follower] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._open = OpenStories(store, queue, genres, rules.blocked_words)
         self._asking: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
-        self._stopping = False
+        self.administration = Administration(store, genres)
 
     async def __aenter__(self) -> Self:
-        await self._resume()
+        await self._open.resume()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         """Stop listening. Open stories stay open in the store, for the next start."""
-        self._stopping = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._open.stop()
 
     @property
     def genres(self) -> GenreTable:
@@ -140,14 +133,16 @@ class StoryService:
         """Record and queue a new story. `watch` it to see it grow.
 
         Raises UnknownGenre, PromptTooLong, TitleTooLong, NothingToRead, BlockedWords,
-        TooManyPending, CoolingDown, QuotaUsed, QueueFull, Stopping.
+        NotInThisChannel, AdultsOnly, TooManyPending, CoolingDown, QuotaUsed, QueueFull, Stopping.
         """
-        row = self._genre(genre)
+        place = await self._admit(caller)
+        row = self._genre(genre, place.settings.genres)
         prompt = check_prompt(prompt, self._rules.max_prompt_chars)
         title = check_title(title, self._rules.max_title_chars)
         refuse_blocked(f"{title}\n{prompt}", self._rules.blocked_words)
         begin = opening(row.name, title, prompt, table=self._genres)
-        return await self._ask(caller, row.name, title, begin, self._sampling(length))
+        sampling = self._rules.sampling(length or place.settings.length, _new_seed())
+        return await self._ask(place, row.name, title, begin, sampling)
 
     async def continue_story(self, caller: Caller, story_id: int, prompt: str = "") -> Story:
         """Queue the next part of a finished story; `prompt`, if any, begins it.
@@ -157,24 +152,24 @@ class StoryService:
         parent = await self.read(caller, story_id)
         if parent.status is not Status.FINISHED:
             raise NotFinished(id=story_id)
+        place = await self._admit(caller)
         prompt = check_prompt(prompt, self._rules.max_prompt_chars)
         refuse_blocked(prompt, self._rules.blocked_words)
-        genre = self._genre(parent.genre).name
+        genre = self._genre(parent.genre, place.settings.genres).name
         sampling = replace(parent.sampling, seed=_new_seed())
         return await self._ask(
-            caller, genre, parent.title, prompt, sampling, parent, Relation.CONTINUATION
+            place, genre, parent.title, prompt, sampling, parent, Relation.CONTINUATION
         )
 
     async def retry(self, caller: Caller, story_id: int) -> Story:
         """Queue another version of a story; the old one stays. Raises as `write` does."""
         old = await self.read(caller, story_id)
+        place = await self._admit(caller)
         # The genre table and the blocked words may have changed since.
-        genre = self._genre(old.genre).name
+        genre = self._genre(old.genre, place.settings.genres).name
         refuse_blocked(f"{old.title}\n{old.prompt}", self._rules.blocked_words)
         sampling = replace(old.sampling, seed=_new_seed())
-        return await self._ask(
-            caller, genre, old.title, old.prompt, sampling, old, Relation.VERSION
-        )
+        return await self._ask(place, genre, old.title, old.prompt, sampling, old, Relation.VERSION)
 
     async def cancel(self, caller: Caller, story_id: int | None = None) -> Story:
         """Stop a story of the caller's own, queued or being written; what was written is kept.
@@ -201,7 +196,7 @@ class StoryService:
 
     async def _newest_open(self, caller: Caller) -> int:
         member, _ = await self._store.enter(caller)
-        newest = max(self._open_of(member.id), default=None)
+        newest = max(self._open.of_member(member.id), default=None)
         if newest is None:
             raise NothingToCancel
         return newest
@@ -218,21 +213,12 @@ class StoryService:
         Ends before that when the service closes: the story goes on after the next start.
         Knows no caller: for the platform that asked for the story. Raises StoryNotFound.
         """
-        follower = self._open.get(story_id)
-        if follower is not None:
-            async for update in follower.feed.watch():
-                yield update
-            return
-        story = await self._store.story(story_id)
-        if story is None:
-            raise StoryNotFound(id=story_id)
-        yield StoryUpdate(story)
+        async for update in self._open.watch(story_id):
+            yield update
 
     async def until_written(self) -> None:
         """Wait until every story that is open now is closed, or the service is."""
-        for follower in list(self._open.values()):
-            async for _ in follower.feed.watch():
-                pass
+        await self._open.until_written()
 
     # -- reading -------------------------------------------------------------------------------
     async def read(self, caller: Caller, story_id: int) -> Story:
@@ -293,7 +279,7 @@ class StoryService:
         member, _ = await self._store.enter(caller)
         state = await self._queue.state()
         position = {story_id: n + 1 for n, story_id in enumerate(state.waiting)}
-        mine = [(story_id, position.get(story_id)) for story_id in self._open_of(member.id)]
+        mine = [(story_id, position.get(story_id)) for story_id in self._open.of_member(member.id)]
         return QueueView(
             len(state.waiting), len(state.writing), state.expected_wait_s, tuple(sorted(mine))
         )
@@ -321,7 +307,7 @@ class StoryService:
         """Remove the caller, their votes and their stories' words, open stories included."""
         member, _ = await self._store.enter(caller)
         forgotten = await self._store.forget_member(member.id)
-        for follower in self._open_of(member.id).values():
+        for follower in self._open.of_member(member.id).values():
             await follower.cancel()
         return forgotten
 
@@ -361,31 +347,40 @@ class StoryService:
             raise StoryNotFound(id=story_id)
         if story.community_id != community.id and story.author_id != member.id:
             raise StoryNotFound(id=story_id)
-        follower = self._open.get(story_id)
-        return member, follower.feed.latest.story if follower and story.status.is_open else story
+        return member, self._open.as_it_is(story)
 
-    def _open_of(self, member_id: int) -> dict[int, Follower]:
-        """A member's stories still to be written."""
-        return {
-            story_id: follower
-            for story_id, follower in self._open.items()
-            if follower.feed.latest.story.author_id == member_id
-        }
+    async def _admit(self, caller: Caller) -> _Place:
+        """Whoever may ask for a story here. Raises Stopping, NotInThisChannel, AdultsOnly."""
+        if self._open.is_stopping:
+            raise Stopping
+        member, community = await self._store.enter(caller)
+        settings = await self._store.community_settings(community.id)
+        check_place(caller, settings)
+        return _Place(caller, member.id, community.id, settings)
 
-    def _genre(self, text: str) -> Genre:
+    def _genre(self, text: str, allowed: Sequence[str] = ()) -> Genre:
+        """A genre of the table, and of those `allowed` unless that leaves none."""
+        choices = [genre.name for genre in self._genres if genre.name in allowed]
         try:
-            return self._genres.get(text)
+            genre = self._genres.get(text)
         except NoSuchGenre as error:
-            raise UnknownGenre(
-                given=text[:40], nearest=error.nearest or "", choices=", ".join(error.choices)
-            ) from None
+            nearest = error.nearest or ""
+            if choices and nearest not in choices:
+                nearest = ""
+            offered = ", ".join(choices or error.choices)
+            raise UnknownGenre(given=text[:40], nearest=nearest, choices=offered) from None
+        if choices and genre.name not in choices:
+            raise UnknownGenre(given=genre.name, nearest="", choices=", ".join(choices))
+        return genre
 
-    def _sampling(self, length: Length | None) -> SamplingParams:
-        return self._rules.sampling(length or "medium", _new_seed())
+    def _capped(self, sampling: SamplingParams, settings: CommunitySettings) -> SamplingParams:
+        """`sampling`, no longer than the community's longest story."""
+        longest = self._rules.sampling(settings.longest, sampling.seed).max_new_tokens
+        return replace(sampling, max_new_tokens=min(sampling.max_new_tokens, longest))
 
     async def _ask(
         self,
-        caller: Caller,
+        place: _Place,
         genre: str,
         title: str,
         prompt: str,
@@ -393,69 +388,33 @@ class StoryService:
         parent: Story | None = None,
         relation: Relation | None = None,
     ) -> Story:
-        if self._stopping:
-            raise Stopping
-        member, community = await self._store.enter(caller)
-        settings = await self._store.community_settings(community.id)
-        if settings.genres is not None and genre not in settings.genres:
-            raise UnknownGenre(given=genre, nearest="", choices=", ".join(settings.genres))
-        if settings.max_new_tokens is not None:
-            most = min(sampling.max_new_tokens, settings.max_new_tokens)
-            sampling = replace(sampling, max_new_tokens=most)
-        async with self._asking.setdefault(member.id, asyncio.Lock()):
-            await self._rules.limits.check(self._store, member.id, self._clock)
-            story = await self._store.add_story(
-                NewStory(
-                    member_id=member.id,
-                    community_id=community.id,
-                    genre=genre,
-                    title=title,
-                    prompt=prompt,
-                    sampling=sampling,
-                    parent_id=parent.id if parent else None,
-                    relation=relation,
-                )
+        new = NewStory(
+            member_id=place.member_id,
+            community_id=place.community_id,
+            genre=genre,
+            title=title,
+            prompt=prompt,
+            sampling=self._capped(sampling, place.settings),
+            parent_id=parent.id if parent else None,
+            relation=relation,
+        )
+        async with self._asking.setdefault(place.member_id, asyncio.Lock()):
+            await self._rules.limits.check(self._store, place.member_id, self._clock)
+            await check_pace(
+                self._store,
+                place.caller,
+                place.member_id,
+                place.community_id,
+                place.settings,
+                self._clock(),
             )
+            story = await self._store.add_story(new)
         try:
-            await self._submit(story)
+            await self._open.submit(story)
         except BaseException:  # refused, or the caller was cancelled: never acknowledged
             await self._store.discard_story(story.id)
             raise
         return story
-
-    async def _resume(self) -> None:
-        """Queue again what was open when the last process ended, oldest first."""
-        stories = await self._store.unfinished_stories()
-        for story in stories:
-            if story.attempts >= MAX_ATTEMPTS:
-                await self._store.fail_story(story.id, "failure-gave-up")
-                log.error("story %d was given up after %d attempts", story.id, story.attempts)
-            else:
-                await self._submit(story, even_if_full=True)
-        if stories:
-            log.info("queued %d unfinished stories again", len(stories))
-
-    async def _submit(self, story: Story, *, even_if_full: bool = False) -> None:
-        follower = Follower(
-            self._store, self._queue, self._genres, self._rules.blocked_words, story
-        )
-        await follower.submit(even_if_full=even_if_full)
-        if self._stopping:  # since it was asked for; nobody would wait for the follower
-            raise Stopping
-        self._open[story.id] = follower
-        task = asyncio.create_task(follower.run())
-        self._tasks.add(task)
-        task.add_done_callback(partial(self._unfollow, follower))
-
-    def _unfollow(self, follower: Follower, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        feed = follower.feed
-        story = feed.latest.story
-        del self._open[story.id]
-        if not task.cancelled() and (error := task.exception()):
-            log.error("story %d is open but lost until a restart", story.id, exc_info=error)
-            feed.publish(StoryUpdate(replace(story, status=Status.FAILED, failure="failure-lost")))
-        feed.close()
 
 
 def _new_seed() -> int:

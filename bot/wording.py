@@ -6,8 +6,7 @@ for its markup. Pure.
 
 from __future__ import annotations
 
-from bot.domain import Period, Relation, Status, Story, StoryUpdate, VoteValue
-from bot.service import QueueView
+from bot.domain import Period, QueueView, Relation, Status, Story, StoryUpdate, VoteValue
 from bot.texts import say
 from model.engine import EngineInfo
 from model.genres import GenreTable, UnknownGenre
@@ -19,6 +18,8 @@ COMMANDS = (
 )  # fmt: skip
 """Every command of the service, in the order of /help; each has the sentences
 `help-<command>` and, for platforms that have only text, `usage-<command>`."""
+MANAGER_COMMANDS = ("settings",)
+"""What else a platform may offer to those who run a community; each has `help-<command>`."""
 
 
 def wait(seconds: float, locale: str) -> str:

@@ -1,25 +1,20 @@
-"""Buttons that work for as long as their message stands, restarts included.
-
-A `custom_id` says what to do to which story (`vote:12:up`, `cancel:12`); the patterns are
-registered when the bot starts, so nothing is kept per message.
-"""
+"""The buttons of stories, each with what to do to which story (`vote:12:up`, `cancel:12`)."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
-from typing import Any, Self
 
 import discord
 
 from bot.discord.cards import Button, Card, text_cards
 from bot.discord.markup import escape
+from bot.discord.pressable import Pressable
 from bot.discord.replies import (
     Interaction,
     caller_of,
-    explain_failure,
     hold,
     locale_of,
+    shared_locale,
     think,
 )
 from bot.domain import Caller, Story, StoryUpdate, VoteValue
@@ -30,43 +25,16 @@ _DIRECTIONS: dict[str, VoteValue] = {"up": 1, "down": -1}
 FORGET = "forget:yes"
 
 
-class _Pressable(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"$^"):
-    """What every button shares: it is made from its `custom_id`, and its errors are explained."""
-
-    def __init__(self, custom_id: str, match: re.Match[str]) -> None:
-        super().__init__(discord.ui.Button(custom_id=custom_id))
-        self.match = match
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> Self:
-        return cls(match.string, match)
-
-    @property
-    def story_id(self) -> int:
-        return int(self.match["story"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        try:
-            await self.pressed(interaction)
-        except Exception as error:
-            await explain_failure(interaction, error)
-
-    async def pressed(self, interaction: Interaction) -> None:
-        """Acknowledge, then do what the button says. May raise anything."""
-        raise NotImplementedError
-
-    async def ask(
-        self, interaction: Interaction, use_case: Callable[[Caller, int], Awaitable[Story]]
-    ) -> None:
-        """Ask for a story that comes of this one, and show it in a new message."""
-        reply = await think(interaction, public=True)
-        story = await use_case(caller_of(interaction), self.story_id)
-        await interaction.client.desk.show_new(reply, story)
+async def ask(
+    interaction: Interaction, story_id: int, use_case: Callable[[Caller, int], Awaitable[Story]]
+) -> None:
+    """Ask for a story that comes of this one, and show it in a new message."""
+    reply = await think(interaction, public=True)
+    story = await use_case(caller_of(interaction), story_id)
+    await interaction.client.desk.show_new(reply, story)
 
 
-class VoteButton(_Pressable, template=r"vote:(?P<story>\d{1,18}):(?P<direction>up|down)"):
+class VoteButton(Pressable, template=r"vote:(?P<story>\d{1,18}):(?P<direction>up|down)"):
     """👍 or 👎; the counts on the message follow."""
 
     async def pressed(self, interaction: Interaction) -> None:
@@ -77,21 +45,21 @@ class VoteButton(_Pressable, template=r"vote:(?P<story>\d{1,18}):(?P<direction>u
         await desk.redraw_votes(interaction, self.story_id)
 
 
-class ContinueButton(_Pressable, template=r"continue:(?P<story>\d{1,18})"):
+class ContinueButton(Pressable, template=r"continue:(?P<story>\d{1,18})"):
     """The next part, in a new message."""
 
     async def pressed(self, interaction: Interaction) -> None:
-        await self.ask(interaction, interaction.client.desk.service.continue_story)
+        await ask(interaction, self.story_id, interaction.client.desk.service.continue_story)
 
 
-class AgainButton(_Pressable, template=r"again:(?P<story>\d{1,18})"):
+class AgainButton(Pressable, template=r"again:(?P<story>\d{1,18})"):
     """Another version, in a new message."""
 
     async def pressed(self, interaction: Interaction) -> None:
-        await self.ask(interaction, interaction.client.desk.service.retry)
+        await ask(interaction, self.story_id, interaction.client.desk.service.retry)
 
 
-class CancelButton(_Pressable, template=r"cancel:(?P<story>\d{1,18})"):
+class CancelButton(Pressable, template=r"cancel:(?P<story>\d{1,18})"):
     """Stop a story; whoever follows it redraws its message."""
 
     async def pressed(self, interaction: Interaction) -> None:
@@ -103,12 +71,12 @@ class CancelButton(_Pressable, template=r"cancel:(?P<story>\d{1,18})"):
         except AlreadyEnded:
             # A message that missed its last edit still has this button: mend it now.
             story = await desk.service.read(caller, self.story_id)
-            last = desk.cards(StoryUpdate(story), locale_of(interaction, public=True))[-1]
+            last = desk.cards(StoryUpdate(story), await shared_locale(interaction))[-1]
             await interaction.edit_original_response(embed=last.embed(), view=last.view())
             raise
 
 
-class ForgetButton(_Pressable, template=FORGET):
+class ForgetButton(Pressable, template=FORGET):
     """The confirmation of /forget; only its member sees it."""
 
     async def pressed(self, interaction: Interaction) -> None:
@@ -126,7 +94,7 @@ def forget_card(locale: str) -> Card:
     return Card(escape(say("forget-ask", locale)), buttons=(yes,))
 
 
-BUTTONS: tuple[type[_Pressable], ...] = (
+BUTTONS: tuple[type[Pressable], ...] = (
     VoteButton,
     ContinueButton,
     AgainButton,

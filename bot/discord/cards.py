@@ -10,6 +10,7 @@ import colorsys
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import discord
 
@@ -22,6 +23,16 @@ from model.genres import GenreTable
 
 TITLE, DESCRIPTION, FOOTER = 256, 4_096, 2_048
 """Most characters of an embed's parts (docs: resources/message#embed-object-embed-limits)."""
+MENU_TEXT = 100
+"""Most characters of a menu's line (docs: components/reference#string-select)."""
+STORY_CHANNELS = (
+    discord.ChannelType.text,
+    discord.ChannelType.news,
+    discord.ChannelType.forum,
+    discord.ChannelType.voice,
+    discord.ChannelType.category,
+)
+"""Where stories may be asked for; threads count as what they lie in."""
 PAGE = 3_600
 """Story text on one card; with its title, note and footer it stays below 6,000 in all."""
 _NOTE = 400
@@ -48,14 +59,48 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True)
+class Option:
+    """One line of a menu."""
+
+    value: str
+    label: str
+    about: str = ""
+    is_chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """A select that works after a restart, as buttons do."""
+
+    custom_id: str
+    placeholder: str
+    options: tuple[Option, ...]
+    least: int = 1
+    most: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Picker:
+    """A select of the server's own channels or roles, none or many."""
+
+    custom_id: str
+    placeholder: str
+    what: Literal["channel", "role"]
+    chosen: tuple[str, ...]
+    """Ids."""
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
-    """One message: an embed and a row of buttons. `text` is markdown, escaped already."""
+    """One message: an embed, menus and buttons. `text` is markdown, escaped already."""
 
     text: str
     title: str = ""
     colour: int = NEUTRAL
     footer: str = ""
     buttons: tuple[Button, ...] = ()
+    menus: tuple[Menu | Picker, ...] = ()
 
     def embed(self) -> discord.Embed:
         embed = discord.Embed(description=self.text, colour=self.colour)
@@ -65,14 +110,16 @@ class Card:
         return embed
 
     def view(self) -> discord.ui.View | None:
-        """The buttons, None without any.
+        """Menus and buttons, None without any.
 
         The view is stopped at once: discord.py keeps running views in memory for ever, and
         presses reach the dynamic items registered at startup anyway.
         """
-        if not self.buttons:
+        if not self.buttons and not self.menus:
             return None
         view = discord.ui.View(timeout=None)
+        for menu in self.menus:
+            view.add_item(_select(menu) if isinstance(menu, Menu) else _picker(menu))
         for one in self.buttons:
             button: discord.ui.Button[discord.ui.View] = discord.ui.Button(
                 custom_id=one.custom_id, label=one.label, emoji=one.emoji, style=one.style
@@ -80,6 +127,47 @@ class Card:
             view.add_item(button)
         view.stop()
         return view
+
+
+def _select(menu: Menu) -> discord.ui.Select[discord.ui.View]:
+    options = [
+        discord.SelectOption(
+            label=one.label[:MENU_TEXT],
+            value=one.value,
+            description=one.about[:MENU_TEXT] or None,
+            default=one.is_chosen,
+        )
+        for one in menu.options
+    ]
+    return discord.ui.Select(
+        custom_id=menu.custom_id,
+        placeholder=menu.placeholder,
+        options=options,
+        min_values=menu.least,
+        max_values=menu.most,
+    )
+
+
+def _picker(
+    picker: Picker,
+) -> discord.ui.ChannelSelect[discord.ui.View] | discord.ui.RoleSelect[discord.ui.View]:
+    ids = [discord.Object(int(one)) for one in picker.chosen]
+    if picker.what == "role":
+        return discord.ui.RoleSelect(
+            custom_id=picker.custom_id,
+            placeholder=picker.placeholder,
+            min_values=0,
+            max_values=picker.most,
+            default_values=[discord.SelectDefaultValue.from_role(one) for one in ids],
+        )
+    return discord.ui.ChannelSelect(
+        custom_id=picker.custom_id,
+        placeholder=picker.placeholder,
+        min_values=0,
+        max_values=picker.most,
+        channel_types=list(STORY_CHANNELS),
+        default_values=[discord.SelectDefaultValue.from_channel(one) for one in ids],
+    )
 
 
 def colour_of(genre: str) -> int:
@@ -194,5 +282,6 @@ def plain_cards(markdown: str, title: str = "") -> list[Card]:
 
 def help_cards(locale: str) -> list[Card]:
     """Every command with what it does."""
-    lines = [f"**/{name}**: {say(f'help-{name}', locale)}" for name in wording.COMMANDS]
+    names = (*wording.COMMANDS, *wording.MANAGER_COMMANDS)
+    lines = [f"**/{name}**: {say(f'help-{name}', locale)}" for name in names]
     return plain_cards("\n".join(lines), say("help-title", locale))

@@ -21,6 +21,8 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from bot.discord.buttons import BUTTONS
 from bot.discord.command_tree import StoryTree
+from bot.discord.pressable import submit
+from bot.discord.settings_panel import SETTINGS_FORMS, SETTINGS_ITEMS
 from bot.discord.story_desk import StoryDesk
 from bot.errors import PlatformError, SettingsError
 from bot.service import StoryService
@@ -74,7 +76,7 @@ class DiscordBot(discord.AutoShardedClient):
 
     async def setup_hook(self) -> None:
         """After the login, before the first event."""
-        self.add_dynamic_items(*BUTTONS)
+        self.add_dynamic_items(*BUTTONS, *SETTINGS_ITEMS)
         await self.tree.sync_if_changed(self.service)
         await self.desk.resume()
 
@@ -86,6 +88,10 @@ class DiscordBot(discord.AutoShardedClient):
 
     async def on_ready(self) -> None:
         log.info("Discord: serving %d servers as %s", len(self.guilds), self.user)
+
+    async def on_interaction(self, interaction: discord.Interaction[DiscordBot]) -> None:
+        if interaction.type is discord.InteractionType.modal_submit:
+            await submit(interaction, SETTINGS_FORMS)
 
     async def on_error(self, event_method: str, /, *args: object, **kwargs: object) -> None:
         log.exception("Discord: the event %s failed", event_method)

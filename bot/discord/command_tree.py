@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
-from bot.discord import member_commands, reading_commands, story_commands
+from bot.discord import member_commands, reading_commands, settings_panel, story_commands
 from bot.discord.replies import explain_failure
 from bot.discord.story_commands import suggest_genres
 from bot.service import StoryService
@@ -45,7 +45,10 @@ _COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "export": member_commands.export,
     "forget": member_commands.forget,
     "help": reading_commands.help_,
+    "settings": settings_panel.settings,
 }
+_FOR_MANAGERS = ("settings",)
+"""Offered in servers only, to whom the server lets manage it; the service asks again."""
 
 
 class StoryTree(app_commands.CommandTree["DiscordBot"]):
@@ -91,6 +94,11 @@ def _command(
     command: app_commands.Command[Any, ..., Any] = app_commands.Command(
         name=name, description=say(f"help-{name}"), callback=callback
     )
+    if name in _FOR_MANAGERS:
+        command.default_permissions = discord.Permissions(manage_guild=True)
+        command.allowed_contexts = app_commands.AppCommandContext(
+            guild=True, dm_channel=False, private_channel=False
+        )
     if "genre" in options:
         command.autocomplete("genre")(suggest_genres)
     return command

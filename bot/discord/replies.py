@@ -18,7 +18,7 @@ from discord import app_commands
 from bot.discord.cards import Card
 from bot.discord.markup import fit
 from bot.domain import Caller
-from bot.errors import MemberError
+from bot.errors import MemberError, NotInThisChannel
 from bot.moderation import sanitize
 from bot.texts import explain, say
 
@@ -63,7 +63,8 @@ async def think(interaction: Interaction, *, public: bool) -> Reply:
     interaction.extras["ephemeral"] = not public
     if answer is None or answer.message_id is None:
         raise RuntimeError("Discord named no message for its deferral")
-    return Reply(interaction, answer.message_id, locale_of(interaction, public=public))
+    locale = await shared_locale(interaction) if public else locale_of(interaction)
+    return Reply(interaction, answer.message_id, locale)
 
 
 async def hold(interaction: Interaction) -> None:
@@ -72,10 +73,18 @@ async def hold(interaction: Interaction) -> None:
     await interaction.response.defer()
 
 
-def locale_of(interaction: Interaction, *, public: bool = False) -> str:
-    """The member's language; for what everybody reads, the server's."""
-    shared = interaction.guild_locale if public else None
-    return str(shared or interaction.locale)
+def locale_of(interaction: Interaction) -> str:
+    """The member's language."""
+    return str(interaction.locale)
+
+
+async def shared_locale(interaction: Interaction) -> str:
+    """The language of what everybody reads: the community's choice, the server's, the member's."""
+    if interaction.guild_id is None:
+        return locale_of(interaction)
+    service = interaction.client.desk.service
+    chosen = await service.administration.language(caller_of(interaction))
+    return chosen or str(interaction.guild_locale or interaction.locale)
 
 
 def caller_of(interaction: Interaction) -> Caller:
@@ -85,6 +94,7 @@ def caller_of(interaction: Interaction) -> Caller:
         community, name = interaction.guild_id, guild.name if guild else ""
     else:
         community, name = interaction.channel_id or user.id, ""
+    may = interaction.permissions
     return Caller(
         platform="discord",
         member_id=str(user.id),
@@ -93,7 +103,28 @@ def caller_of(interaction: Interaction) -> Caller:
         community_name=sanitize(name or ""),
         is_private=interaction.guild_id is None and interaction.context.dm_channel,
         locale=str(interaction.locale),
+        channel_ids=_channels_around(interaction),
+        is_age_restricted=_is_age_restricted(interaction),
+        role_ids=tuple(str(role.id) for role in getattr(user, "roles", ())),
+        is_manager=interaction.guild_id is not None and (may.manage_guild or may.administrator),
     )
+
+
+def _channels_around(interaction: Interaction) -> tuple[str, ...]:
+    """The channel; of a thread, what it lies in; the category."""
+    channel: Any = interaction.channel
+    parent = getattr(channel, "parent", None)
+    ids = (
+        interaction.channel_id,
+        getattr(channel, "parent_id", None),
+        getattr(parent if isinstance(channel, discord.Thread) else channel, "category_id", None),
+    )
+    return tuple(str(one) for one in ids if one is not None)
+
+
+def _is_age_restricted(interaction: Interaction) -> bool:
+    is_nsfw = getattr(interaction.channel, "is_nsfw", None)
+    return bool(is_nsfw and is_nsfw())
 
 
 def own_channel(interaction: Interaction) -> int | None:
@@ -112,9 +143,12 @@ async def explain_failure(interaction: Interaction, error: Exception) -> None:
     """
     if isinstance(error, app_commands.CommandInvokeError):
         error = error.original
-    locale = locale_of(interaction)
+    locale, places = locale_of(interaction), ""
     if isinstance(error, MemberError):
         text = explain(error, locale)
+        if isinstance(error, NotInThisChannel):
+            mentions = " ".join(f"<#{one}>" for one in error.channel_ids)
+            places = "\n" + say("discord-channels", locale, channels=mentions)
     elif isinstance(error, discord.HTTPException) and error.code in _TOO_LATE:
         log.warning("an interaction was answered too late or twice: %s", error)
         return
@@ -125,14 +159,15 @@ async def explain_failure(interaction: Interaction, error: Exception) -> None:
         log.error("an interaction failed: %s", _name(interaction), exc_info=error)
         text = say("error-unexpected", locale)
     try:
-        await tell(interaction, text)
+        await tell(interaction, text, places)
     except (discord.HTTPException, aiohttp.ClientError) as unheard:
         log.warning("a member could not be told %r: %s", text, unheard)
 
 
-async def tell(interaction: Interaction, text: str) -> None:
-    """Say something to the member alone, whatever the interaction's state."""
-    content = fit(text, CONTENT)
+async def tell(interaction: Interaction, text: str, markdown: str = "") -> None:
+    """Say something to the member alone, whatever the interaction's state; `markdown`, short and
+    trusted, comes after it as it is."""
+    content = fit(text, CONTENT - len(markdown)) + markdown
     response = interaction.response
     if not response.is_done():
         await response.send_message(content, ephemeral=True)

@@ -17,7 +17,7 @@ import discord
 
 from bot.discord.cards import Card, story_cards
 from bot.discord.markup import escape
-from bot.discord.replies import Interaction, Reply, caller_of, locale_of, own_channel
+from bot.discord.replies import Interaction, Reply, caller_of, own_channel, shared_locale
 from bot.discord.story_messages import TOKEN_LIFE_S, StoryMessages
 from bot.domain import Post, Story, StoryUpdate
 from bot.errors import MemberError
@@ -181,7 +181,7 @@ class StoryDesk:
     async def _redraw(self, interaction: Interaction, story_id: int) -> None:
         try:
             story = await self.service.read(caller_of(interaction), story_id)
-            card = self.cards(StoryUpdate(story), locale_of(interaction, public=True))[-1]
+            card = self.cards(StoryUpdate(story), await shared_locale(interaction))[-1]
             await interaction.edit_original_response(view=card.view())
         except (discord.HTTPException, MemberError) as error:
             # The vote is stored; only its display is late (30046, or something is gone).

@@ -10,10 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from bot.community_settings import CommunitySettings
 from bot.domain import (
+    AuditEntry,
     Caller,
     Community,
-    CommunitySettings,
     Forgotten,
     Member,
     NewStory,
@@ -39,9 +40,17 @@ class StoryStore(Protocol):
 
     async def community_settings(self, community_id: int) -> CommunitySettings: ...
 
-    async def save_community_settings(
-        self, community_id: int, settings: CommunitySettings
-    ) -> None: ...
+    async def change_setting(
+        self, community_id: int, member_id: int, name: str, value: Any
+    ) -> None:
+        """Keep a setting (its value ready for JSON) and, in the trail, who changed it."""
+        ...
+
+    async def audit_log(
+        self, community_id: int, *, limit: int = 10, offset: int = 0
+    ) -> list[AuditEntry]:
+        """What was done in running a community, newest first."""
+        ...
 
     async def move_community(self, platform: str, old_id: str, new_id: str) -> None:
         """The platform calls a community by another id from now on; all it has goes along."""
@@ -113,13 +122,19 @@ class StoryStore(Protocol):
     async def random_story(self, community_id: int, genre: str | None = None) -> Story | None: ...
 
     async def count_stories(
-        self, member_id: int, *, since: float | None = None, open_only: bool = False
+        self,
+        member_id: int,
+        *,
+        since: float | None = None,
+        open_only: bool = False,
+        community_id: int | None = None,
     ) -> int:
-        """How many stories a member asked for: since a time, or only those still to be written."""
+        """How many stories a member asked for: since a time, only those still to be written, in
+        one community (None: everywhere)."""
         ...
 
-    async def last_story_at(self, member_id: int) -> float | None:
-        """When the member last asked for a story."""
+    async def last_story_at(self, member_id: int, community_id: int | None = None) -> float | None:
+        """When the member last asked for a story, in one community or (None) anywhere."""
         ...
 
     # -- votes ---------------------------------------------------------------------------------

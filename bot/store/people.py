@@ -1,4 +1,4 @@
-"""Members and communities: their rows, made on first sight, and what a community chose.
+"""Members and communities: their rows, made on first sight.
 
 The functions run on a connection that their caller opened; they commit nothing.
 """
@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import Table, case, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.domain import Caller, Community, CommunitySettings, Member
+from bot.domain import Caller, Community, Member
+from bot.store import governance
 from bot.store.database import upsert
-from bot.store.tables import communities, community_settings, members, stories
+from bot.store.tables import communities, members, stories
 
 
 async def find(connection: AsyncConnection, caller: Caller) -> tuple[Member, Community] | None:
@@ -104,44 +105,8 @@ async def move_community(
         await connection.execute(
             update(stories).where(stories.c.community_id == newer).values(community_id=ids[old_id])
         )
-        await connection.execute(
-            delete(community_settings).where(community_settings.c.community_id == newer)
-        )
+        await governance.join_communities(connection, newer, ids[old_id])
         await connection.execute(delete(communities).where(communities.c.id == newer))
     await connection.execute(
         update(communities).where(communities.c.id == ids[old_id]).values(platform_id=new_id)
-    )
-
-
-# -- a community's choices ---------------------------------------------------------------------
-async def settings_of(connection: AsyncConnection, community_id: int) -> CommunitySettings:
-    row = (
-        await connection.execute(
-            select(community_settings).where(community_settings.c.community_id == community_id)
-        )
-    ).one_or_none()
-    if row is None:
-        return CommunitySettings()
-    return CommunitySettings(
-        genres=None if row.genres is None else tuple(row.genres),
-        max_new_tokens=row.max_new_tokens,
-    )
-
-
-async def save_settings(
-    connection: AsyncConnection, community_id: int, settings: CommunitySettings
-) -> None:
-    row = upsert(connection, community_settings).values(
-        community_id=community_id,
-        genres=None if settings.genres is None else list(settings.genres),
-        max_new_tokens=settings.max_new_tokens,
-    )
-    await connection.execute(
-        row.on_conflict_do_update(
-            index_elements=["community_id"],
-            set_={
-                "genres": row.excluded.genres,
-                "max_new_tokens": row.excluded.max_new_tokens,
-            },
-        )
     )

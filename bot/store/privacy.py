@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Row, Text, cast, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain import Forgotten, Status
-from bot.store.tables import communities, members, posts, stories, votes
+from bot.store.tables import audit_log, communities, members, posts, stories, votes
 from bot.store.votes import withdraw_votes
 
 _BLANK: dict[str, Any] = {
@@ -52,6 +52,9 @@ async def forget_member(connection: AsyncConnection, member_id: int) -> Forgotte
     await connection.execute(delete(votes).where(votes.c.story_id.in_(their_stories)))
     await connection.execute(delete(posts).where(posts.c.story_id.in_(their_stories)))
     await connection.execute(update(stories).where(theirs).values(author_id=None))
+    await connection.execute(
+        update(audit_log).where(audit_log.c.member_id == member_id).values(member_id=None)
+    )
     await connection.execute(delete(members).where(members.c.id == member_id))
     return Forgotten(stories=n_stories, votes=n_votes)
 
@@ -88,6 +91,7 @@ async def export_member(connection: AsyncConnection, member_id: int) -> dict[str
         "member": None if member is None else _member(member),
         "stories": await _stories(connection, member_id),
         "votes": await _votes(connection, member_id),
+        "actions": await _actions(connection, member_id),
     }
 
 
@@ -158,6 +162,25 @@ async def _votes(connection: AsyncConnection, member_id: int) -> list[dict[str, 
             "value": row.value,
             "created_at": _iso(row.created_at),
             "updated_at": _iso(row.updated_at),
+        }
+        for row in rows
+    ]
+
+
+async def _actions(connection: AsyncConnection, member_id: int) -> list[dict[str, Any]]:
+    """What they did in running communities."""
+    rows = await connection.execute(
+        select(audit_log, communities.c.name.label("community"))
+        .join(communities, communities.c.id == audit_log.c.community_id)
+        .where(audit_log.c.member_id == member_id)
+        .order_by(audit_log.c.id)
+    )
+    return [
+        {
+            "at": _iso(row.at),
+            "community": row.community,
+            "action": row.action,
+            "details": row.details,
         }
         for row in rows
     ]

@@ -16,10 +16,11 @@ from typing import Any, Self
 from sqlalchemy import ColumnElement, Select, delete, func, insert, not_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from bot.community_settings import CommunitySettings
 from bot.domain import (
+    AuditEntry,
     Caller,
     Community,
-    CommunitySettings,
     Forgotten,
     Member,
     NewStory,
@@ -31,7 +32,7 @@ from bot.domain import (
     VoteValue,
 )
 from bot.errors import DatabaseError, StoryNotFound
-from bot.store import people, privacy, votes
+from bot.store import governance, people, privacy, votes
 from bot.store.database import Database, is_missing_reference, parse_url, sqlite_path, upsert
 from bot.store.migrate import missing_file, require_head
 from bot.store.rows import OPEN, is_open, is_readable, post_from, select_stories, story_from
@@ -79,11 +80,23 @@ class SqlStore:
 
     async def community_settings(self, community_id: int) -> CommunitySettings:
         async with self._db.read() as connection:
-            return await people.settings_of(connection, community_id)
+            return await governance.settings_of(connection, community_id)
 
-    async def save_community_settings(self, community_id: int, settings: CommunitySettings) -> None:
+    async def change_setting(
+        self, community_id: int, member_id: int, name: str, value: Any
+    ) -> None:
         async with self._db.write() as connection:
-            await people.save_settings(connection, community_id, settings)
+            await governance.change_setting(
+                connection, community_id, member_id, name, value, self._clock()
+            )
+
+    async def audit_log(
+        self, community_id: int, *, limit: int = 10, offset: int = 0
+    ) -> list[AuditEntry]:
+        async with self._db.read() as connection:
+            return await governance.audit_trail(
+                connection, community_id, limit=limit, offset=offset
+            )
 
     async def move_community(self, platform: str, old_id: str, new_id: str) -> None:
         async with self._db.write() as connection:
@@ -232,9 +245,16 @@ class SqlStore:
         return found[0] if found else await self.random_story(community_id, genre)
 
     async def count_stories(
-        self, member_id: int, *, since: float | None = None, open_only: bool = False
+        self,
+        member_id: int,
+        *,
+        since: float | None = None,
+        open_only: bool = False,
+        community_id: int | None = None,
     ) -> int:
         question = select(func.count()).select_from(stories).where(stories.c.author_id == member_id)
+        if community_id is not None:
+            question = question.where(stories.c.community_id == community_id)
         if since is not None:
             question = question.where(stories.c.created_at >= since)
         if open_only:
@@ -242,11 +262,12 @@ class SqlStore:
         async with self._db.read() as connection:
             return await connection.scalar(question) or 0
 
-    async def last_story_at(self, member_id: int) -> float | None:
+    async def last_story_at(self, member_id: int, community_id: int | None = None) -> float | None:
+        question = select(func.max(stories.c.created_at)).where(stories.c.author_id == member_id)
+        if community_id is not None:
+            question = question.where(stories.c.community_id == community_id)
         async with self._db.read() as connection:
-            at: float | None = await connection.scalar(
-                select(func.max(stories.c.created_at)).where(stories.c.author_id == member_id)
-            )
+            at: float | None = await connection.scalar(question)
         return at
 
     async def _stories(self, question: Select[Any]) -> list[Story]:

@@ -110,8 +110,21 @@ community_settings = Table(
     "community_settings",
     metadata,
     Column("community_id", Id, ForeignKey(communities.c.id), primary_key=True, autoincrement=False),
-    Column("genres", JSON(none_as_null=True)),
-    Column("max_new_tokens", Integer),
+    Column("name", String(64), primary_key=True),
+    Column("value", JSON, nullable=False),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("community_id", Id, ForeignKey(communities.c.id), nullable=False),
+    Column("member_id", Id, ForeignKey(members.c.id)),
+    Column("at", Double, nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("details", JSON, nullable=False),
+    Index("ix_audit_log_community", "community_id", "id"),
+    Index("ix_audit_log_member", "member_id"),
 )
 
 stories = Table(

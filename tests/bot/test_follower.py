@@ -212,7 +212,7 @@ async def test_a_story_asked_for_during_the_stop_is_refused_whole(make_core: Mak
     with pytest.raises(Stopping):
         await asking
     assert await core.store.unfinished_stories() == []
-    assert not core.service._tasks
+    assert not core.service._open._tasks
 
 
 async def test_a_caller_who_goes_away_before_the_answer_leaves_no_story(
@@ -313,8 +313,8 @@ async def test_a_story_lost_to_a_broken_database_says_so_and_can_be_cancelled(
 async def test_nothing_is_kept_of_stories_that_ended(core: Core) -> None:
     for name in ("ada", "ben", "eve"):
         await core.finished(name)
-    await eventually(lambda: not core.service._tasks)
-    assert not core.service._open
+    await eventually(lambda: not core.service._open._tasks)
+    assert len(core.service._open) == 0
     assert not core.service._asking
     with pytest.raises(StoryNotFound):
         await core.ended(99)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from fakes.core import Core, caller, eventually, telling
 
-from bot.domain import CommunitySettings, Post, Provenance, Relation, Status, Tally
+from bot.domain import Post, Provenance, QueueView, Relation, Status, Tally
 from bot.errors import (
     AlreadyEnded,
     BlockedWords,
@@ -29,7 +29,6 @@ from bot.errors import (
     UnknownGenre,
 )
 from bot.limits import Limits
-from bot.service import QueueView
 from model.engine import GenerationRequest
 from model.genres import Genre, GenreTable
 from model.scripted_engine import ScriptedEngine
@@ -98,7 +97,7 @@ async def test_a_story_is_recorded_then_written_then_finished_with_its_provenanc
 async def test_watchers_who_come_late_or_twice_see_the_end(core: Core) -> None:
     story = await core.service.write(ADA, "drama", "Two sisters")
     first, second = await asyncio.gather(core.ended(story.id), core.ended(story.id))
-    await eventually(lambda: not core.service._open)
+    await eventually(lambda: not len(core.service._open))
     assert first == second == await core.ended(story.id)
 
 
@@ -198,21 +197,6 @@ async def test_blocked_words_in_a_completion_are_masked(make_core: MakeCore) -> 
     core = await make_core(engine=telling(" said damn twice. Damned."), blocked_words=("damn",))
     story = await core.service.write(ADA, "horror", "He")
     assert (await core.ended(story.id)).text == "He said •••• twice. Damned."
-
-
-async def test_a_community_limits_genres_and_length(core: Core) -> None:
-    _, community = await core.store.enter(ADA)
-    await core.store.save_community_settings(
-        community.id, CommunitySettings(genres=("drama", "horror"), max_new_tokens=150)
-    )
-    with pytest.raises(UnknownGenre) as refused:
-        await core.service.write(ADA, "action", "A chase")
-    assert refused.value.values == {"given": "action", "nearest": "", "choices": "drama, horror"}
-    long = await core.service.write(ADA, "drama", "Two sisters", length="long")
-    short = await core.service.write(ADA, "drama", "Two sisters", length="short")
-    assert (long.sampling.max_new_tokens, short.sampling.max_new_tokens) == (150, 100)
-    elsewhere = await core.service.write(caller("ada", "other"), "action", length="long")
-    assert elsewhere.sampling.max_new_tokens == 450
 
 
 async def test_each_story_gets_a_seed_of_its_own(core: Core) -> None:

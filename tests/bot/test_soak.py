@@ -87,14 +87,14 @@ async def test_every_story_ends_once_and_leaves_nothing_behind(
         await shifts
     if core.worker is None:  # cancelled in mid-change
         core.start_worker()
-    await eventually(lambda: not core.service._tasks)
+    await eventually(lambda: not core.service._open._tasks)
 
     assert await core.store.unfinished_stories() == []
     assert isinstance(core.queue, MemoryQueue)
     assert (core.queue._records, core.queue._returned, core.queue._n_waiting) == ({}, [], 0)
     await eventually(lambda: core.engine.running == 0)
     assert (core.queue._writing, core.queue._lanes) == ({}, {})
-    assert core.service._open == {}
+    assert len(core.service._open) == 0
     with closing(sqlite3.connect(core_database)) as connection:
         ended = connection.execute("SELECT story_id FROM journal").fetchall()
         tallies = connection.execute(
@@ -121,7 +121,7 @@ async def test_restarts_in_the_middle_of_it_all_lose_nothing(
         await asyncio.gather(*(live(core, name, dice, evening) for name in MEMBERS[:3]))
         await core.stop()
     core = await make_core()
-    await eventually(lambda: not core.service._tasks)
+    await eventually(lambda: not core.service._open._tasks)
 
     assert await core.store.unfinished_stories() == []
     with closing(sqlite3.connect(core_database)) as connection:

@@ -17,16 +17,24 @@ from fluent.syntax import ast as ftl
 from fluent.syntax.visitor import Visitor
 
 from bot import errors, texts, wording
+from bot.community_settings import CommunitySettings
 from bot.errors import MemberError
 from bot.texts import LOCALES, explain, keys, languages, say
 
 BOT = Path(texts.__file__).parent
 OPTIONS = ("genre", "prompt", "title", "length", "id", "period", "vote")
+SETTINGS = tuple(CommunitySettings.model_fields)
 BUILT_KEYS = {
-    "help-": wording.COMMANDS,
+    "help-": (*wording.COMMANDS, *wording.MANAGER_COMMANDS),
     "usage-": wording.COMMANDS,
     "period-": ("day", "week", "month"),
     "discord-option-": OPTIONS,
+    "length-": ("short", "medium", "long"),
+    "setting-": (*SETTINGS, "yes", "no"),
+    "setting-about-": SETTINGS,
+    "setting-default-": [
+        name for name, value in CommunitySettings() if not value and not isinstance(value, bool)
+    ],
 }
 """Prefixes that the code completes, and with what."""
 BUILT = {prefix + ending for prefix, endings in BUILT_KEYS.items() for ending in endings}
@@ -68,6 +76,10 @@ ERRORS: list[tuple[MemberError, str]] = [
         errors.NotAChoice(given="", what="vote", choices="up, down"),
         "Please say which vote: up, down.",
     ),
+    (
+        errors.OutOfBounds(given="many", least=0, most=9),
+        "“many” won't do. Please give a whole number from 0 to 9.",
+    ),
     (errors.UnknownCommand(command="x"), "I don't know the command x. /help lists them all."),
     (
         errors.BlockedWords(),
@@ -77,6 +89,9 @@ ERRORS: list[tuple[MemberError, str]] = [
     (errors.NoStories(), "No stories here yet. Begin one with /story."),
     (errors.OwnStory(id=1), "You can't vote on your own story. Others will."),
     (errors.NotYours(id=12345), "Only the author of story #12345 can do that."),
+    (errors.NotManager(), "Only those who manage this community can do that."),
+    (errors.NotInThisChannel(("7",)), "I write no stories in this channel."),
+    (errors.AdultsOnly(), "Here I write stories in age-restricted channels only."),
     (
         errors.NotFinished(id=12345),
         "Story #12345 is not finished, so that can't be done with it.",

@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bot import wording
-from bot.domain import Period, Provenance, Relation, Status, Story, StoryUpdate, Tally
-from bot.service import QueueView
+from bot.domain import Period, Provenance, QueueView, Relation, Status, Story, StoryUpdate, Tally
 from model.engine import EngineInfo, SamplingParams
 from model.genres import DEFAULT_GENRES
 

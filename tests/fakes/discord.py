@@ -23,7 +23,14 @@ from typing import Any, Self
 from aiohttp import web
 from fakes.discord_gateway import Gateway
 from fakes.discord_http import PREFIX, Fault, HttpApi
-from fakes.discord_members import command_data, modal_data, payload, press_data, select_data
+from fakes.discord_members import (
+    check_offered,
+    command_data,
+    modal_data,
+    payload,
+    press_data,
+    select_data,
+)
 from fakes.discord_routes import Call, Routes
 from fakes.discord_state import (
     AUTOCOMPLETE,
@@ -39,6 +46,7 @@ from fakes.discord_state import (
     Guild,
     Interaction,
     Message,
+    Role,
     User,
 )
 from fakes.openapi import discord_spec
@@ -155,12 +163,29 @@ class FakeDiscord:
         return guild
 
     def add_channel(
-        self, guild: Guild, name: str = "stories", *, kind: int = GUILD_TEXT, nsfw: bool = False
+        self,
+        guild: Guild,
+        name: str = "stories",
+        *,
+        kind: int = GUILD_TEXT,
+        nsfw: bool = False,
+        parent: Channel | None = None,
     ) -> Channel:
-        channel = Channel(name, guild, kind, nsfw=nsfw, bot_access=guild.installed)
+        """A channel, known to a bot that connects after this; a thread or one in a category has
+        a `parent`."""
+        access = guild.installed
+        channel = Channel(name, guild, kind, nsfw=nsfw, bot_access=access, parent=parent)
         guild.channels.append(channel)
         self.world.channels[channel.id] = channel
         return channel
+
+    def add_role(self, guild: Guild, name: str, *users: User) -> Role:
+        """A role, known to a bot that connects after this, and who has it."""
+        role = Role(name)
+        guild.roles.append(role)
+        for user in users:
+            user.roles.append(role)
+        return role
 
     def add_dm(self, user: User) -> Channel:
         """The private chat between `user` and the bot."""
@@ -197,7 +222,14 @@ class FakeDiscord:
     async def slash(
         self, user: User, channel: Channel, command: str, locale: str = "en-US", **options: Any
     ) -> Interaction:
-        """Send a slash command."""
+        """Send a slash command that is offered to this member."""
+        check_offered(self.commands, command, user)
+        return await self.slash_unasked(user, channel, command, locale, **options)
+
+    async def slash_unasked(
+        self, user: User, channel: Channel, command: str, locale: str = "en-US", **options: Any
+    ) -> Interaction:
+        """Send a slash command to which the server's own settings gave this member access."""
         data = command_data(self.commands, channel, command, options)
         return await self._act(COMMAND, user, channel, data, locale=locale)
 

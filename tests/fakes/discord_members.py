@@ -8,8 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from fakes.discord_limits import BUTTON, STRING_SELECT, TEXT_INPUT, walk
-from fakes.discord_state import MEMBER_PERMISSIONS, Channel, Interaction, Message, User
+from fakes.discord_limits import BUTTON, ROLE_SELECT, STRING_SELECT, TEXT_INPUT, walk
+from fakes.discord_state import (
+    ADMINISTRATOR,
+    MEMBER_PERMISSIONS,
+    Channel,
+    Interaction,
+    Message,
+    User,
+)
 
 SUBCOMMAND, SUBCOMMAND_GROUP, STRING, INTEGER, BOOLEAN, NUMBER = 1, 2, 3, 4, 5, 10
 _PYTHON_TYPES: dict[int, type | tuple[type, ...]] = {
@@ -43,6 +50,14 @@ def command_data(
     if channel.guild is not None:
         data["guild_id"] = str(channel.guild.id)
     return data
+
+
+def check_offered(commands: list[dict[str, Any]], name: str, user: User) -> None:
+    """Discord shows a command to those alone who have its default_member_permissions."""
+    command = next((c for c in commands if c["name"] == name.split()[0]), None)
+    needed = int((command or {}).get("default_member_permissions") or 0)
+    allowed = user.permissions & ADMINISTRATOR or user.permissions & needed == needed
+    assert allowed, f"/{name} is not offered to {user.name}"
 
 
 def _check_place(command: dict[str, Any], channel: Channel) -> None:
@@ -96,14 +111,27 @@ def press_data(message: Message, user: User, which: str) -> dict[str, Any]:
 
 
 def select_data(message: Message, user: User, custom_id: str, values: list[str]) -> dict[str, Any]:
-    """`data` of a choice from a select."""
+    """`data` of a choice from a select; of channels and roles their ids."""
     _check_visible(message, user)
     found = next(c for c in walk(message.components) if c.get("custom_id") == custom_id)
     assert not found.get("disabled"), f"select {custom_id!r} is disabled"
-    offered = [option["value"] for option in found["options"]]
-    assert set(values) <= set(offered), f"{values} are not all among {offered}"
-    data = {"component_type": STRING_SELECT, "custom_id": custom_id, "id": found["id"]}
-    return data | {"values": values}
+    least, most = found.get("min_values", 1), found.get("max_values", 1)
+    assert least <= len(values) <= most, f"{values} are not {least} to {most}"
+    data = {"component_type": found["type"], "custom_id": custom_id, "id": found["id"]}
+    data |= {"values": values}
+    guild = message.channel.guild
+    if found["type"] == STRING_SELECT:
+        offered = [option["value"] for option in found["options"]]
+        assert set(values) <= set(offered), f"{values} are not all among {offered}"
+    elif found["type"] == ROLE_SELECT and guild is not None:
+        roles = {str(role.id): role.json() for role in guild.roles}
+        data["resolved"] = {"roles": {value: roles[value] for value in values}}
+    elif guild is not None:
+        channels = {str(one.id): one.json() | {"permissions": "0"} for one in guild.channels}
+        types = [channels[value]["type"] for value in values]
+        assert set(types) <= set(found["channel_types"]), f"channels of types {types}"
+        data["resolved"] = {"channels": {value: channels[value] for value in values}}
+    return data
 
 
 def _check_visible(message: Message, user: User) -> None:

@@ -17,11 +17,12 @@ from typing import Any
 from fakes.discord_limits import EPHEMERAL, LOADING, walk
 
 EPOCH_MS = 1_420_070_400_000  # docs: reference#snowflakes
-GUILD_TEXT, DM, GROUP_DM, PUBLIC_THREAD = 0, 1, 3, 11
+GUILD_TEXT, DM, GROUP_DM, CATEGORY, PUBLIC_THREAD = 0, 1, 3, 4, 11
 COMMAND, COMPONENT, AUTOCOMPLETE, MODAL = 2, 3, 4, 5
 """Interaction types (docs: receiving-and-responding)."""
 MEMBER_PERMISSIONS = 0x800 | 0x400 | 0x4000 | 0x10000 | (1 << 31)
 """Send, view, embed links, history, application commands."""
+MANAGE_GUILD, ADMINISTRATOR = 0x20, 0x8
 _ids = itertools.count(1)
 
 
@@ -73,6 +74,7 @@ class User:
     bot: bool = False
     permissions: int = MEMBER_PERMISSIONS
     """What they may do in every server's channels."""
+    roles: list[Role] = field(default_factory=list)
 
     def json(self) -> dict[str, Any]:
         return {
@@ -93,7 +95,7 @@ class User:
             "nick": None,
             "avatar": None,
             "banner": None,
-            "roles": [],
+            "roles": [str(role.id) for role in self.roles],
             "joined_at": "2024-01-01T00:00:00+00:00",
             "premium_since": None,
             "pending": False,
@@ -106,19 +108,16 @@ class User:
 
 
 @dataclass(eq=False)
-class Guild:
-    """A server. Not `installed`: only members who installed the app for themselves use it there."""
+class Role:
+    """A role of a server."""
 
     name: str
     id: int = field(default_factory=snowflake)
-    installed: bool = True
-    locale: str = "en-US"
-    channels: list[Channel] = field(default_factory=list)
 
-    def json(self, me: User) -> dict[str, Any]:
-        everyone = {
+    def json(self) -> dict[str, Any]:
+        return {
             "id": str(self.id),
-            "name": "@everyone",
+            "name": self.name,
             "color": 0,
             "colors": {"primary_color": 0, "secondary_color": None, "tertiary_color": None},
             "hoist": False,
@@ -128,6 +127,21 @@ class Guild:
             "position": 0,
             "flags": 0,
         }
+
+
+@dataclass(eq=False)
+class Guild:
+    """A server. Not `installed`: only members who installed the app for themselves use it there."""
+
+    name: str
+    id: int = field(default_factory=snowflake)
+    installed: bool = True
+    locale: str = "en-US"
+    channels: list[Channel] = field(default_factory=list)
+    roles: list[Role] = field(default_factory=list)
+
+    def json(self, me: User) -> dict[str, Any]:
+        everyone = Role("@everyone", self.id)
         empty = ("emojis", "stickers", "threads", "presences", "voice_states", "features")
         empty += ("stage_instances", "guild_scheduled_events", "soundboard_sounds")
         return {
@@ -136,7 +150,7 @@ class Guild:
             "owner_id": "1",
             "icon": None,
             "preferred_locale": self.locale,
-            "roles": [everyone],
+            "roles": [role.json() for role in (everyone, *self.roles)],
             "members": [me.member_json()],
             "member_count": 2,
             "channels": [one.json() for one in self.channels if one.kind != PUBLIC_THREAD],
@@ -168,6 +182,8 @@ class Channel:
     bot_access: bool = True
     """False: the bot cannot see it; only interaction tokens reach it."""
     gone: bool = False
+    parent: Channel | None = None
+    """What a thread lies in; a channel's category."""
 
     def json(self) -> dict[str, Any]:
         shared = {"id": str(self.id), "type": self.kind, "flags": 0, "last_message_id": None}
@@ -179,7 +195,7 @@ class Channel:
         return shared | {
             "position": 0,
             "nsfw": self.nsfw,
-            "parent_id": None,
+            "parent_id": str(self.parent.id) if self.parent else None,
             "topic": None,
             "rate_limit_per_user": 0,
             "permission_overwrites": [],
@@ -189,7 +205,7 @@ class Channel:
         state = {"archived": False, "locked": False, "auto_archive_duration": 1440}
         counts = dict.fromkeys(("message_count", "member_count", "total_message_sent"), 1)
         return counts | {
-            "parent_id": str(self.id),
+            "parent_id": str(self.parent.id if self.parent else self.id),
             "owner_id": "1",
             "rate_limit_per_user": 0,
             "thread_metadata": state | {"archive_timestamp": "2024-01-01T00:00:00+00:00"},

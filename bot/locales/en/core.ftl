@@ -50,6 +50,10 @@ error-cooling-down = Please wait { $seconds ->
 error-store-busy = I am too busy to write that down right now, and nothing was changed. Please try again.
 error-stopping = I am just shutting down. Please try again in a minute.
 error-unexpected = Something went wrong on my side, and nothing was lost. Please try again.
+error-out-of-bounds = “{ $given }” won't do. Please give a whole number from { $least } to { $most }.
+error-not-manager = Only those who manage this community can do that.
+error-not-in-this-channel = I write no stories in this channel.
+error-adults-only = Here I write stories in age-restricted channels only.
 error-unknown-command = I don't know the command { $command }. /help lists them all.
 
 ## Why a story failed
@@ -119,8 +123,8 @@ about-model = Model: { $model } (revision { $revision }), { $parameters } millio
 about-adapter = Genre adapter: { $hash }.
 about-no-model = No model is loaded yet; stories wait until one is.
 privacy-text =
-    I keep your name and id on this platform, the stories you ask for with the words you give me, and your votes. That is all, and it goes nowhere else.
-    /export gives you all of it as a file. /forget removes it: your stories lose their words, your votes stop counting. Messages that stand in a chat already stay there.
+    I keep your name and id on this platform, the stories you ask for with the words you give me, your votes, and what you change in running a community. That is all, and it goes nowhere else.
+    /export gives you all of it as a file. /forget removes it: your stories lose their words, your votes stop counting, what you changed loses your name. Messages that stand in a chat already stay there.
 export-done = Here is everything I keep about you.
 forget-ask = This removes your stories' words and your votes for good. Are you sure?
 forget-done = Done. { $stories ->
@@ -170,7 +174,50 @@ usage-export = /export
 usage-forget = /forget
 usage-help = /help
 
+## Running a community
+language-name = English
+length-short = short
+length-medium = medium
+length-long = long
+settings-title = Settings
+settings-pick = What would you like to change?
+setting-channels = Channels
+setting-genres = Genres
+setting-length = Usual length
+setting-longest = Longest story
+setting-daily_quota = Stories a day
+setting-cooldown_s = Pause between stories
+setting-exempt_roles = Exempt roles
+setting-age_restricted_only = Adults only
+setting-language = Language
+setting-about-channels = Where stories may be asked for
+setting-about-genres = Which genres may be asked for
+setting-about-length = Of stories whose author names no length
+setting-about-longest = Longer ones are cut to this length
+setting-about-daily_quota = How many one member may ask for in 24 hours
+setting-about-cooldown_s = Seconds between two stories of one member
+setting-about-exempt_roles = Free of your daily number and your pause
+setting-about-age_restricted_only = Stories in age-restricted channels only
+setting-about-language = Of what everybody reads here
+setting-default-channels = everywhere
+setting-default-genres = all
+setting-default-daily_quota = as many as the bot allows
+setting-default-cooldown_s = none
+setting-default-exempt_roles = none
+setting-default-language = the community's own
+setting-yes = yes
+setting-no = no
+audit-title = Who changed what
+audit-nothing = Nothing has been changed yet.
+audit-setting = { $actor } changed “{ $setting }” from { $before } to { $after }.
+help-settings = what holds for stories here; for those who manage this community
+
 ## Buttons
+button-enter = Enter a number
+button-history = Who changed what
+button-back = Back
+button-newer = Newer
+button-older = Older
 button-continue = Continue
 button-retry = Another version
 button-cancel = Cancel

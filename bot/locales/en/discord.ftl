@@ -11,3 +11,4 @@ discord-option-vote = Up, down, or take your vote back
 
 discord-commands-changed = My commands have just changed. Please reload Discord (Ctrl+R) and try again in a minute.
 discord-read-later = This takes longer than Discord lets me write here. Read it later with /read { $id }.
+discord-channels = Ask me there: { $channels }

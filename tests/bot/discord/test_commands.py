@@ -16,7 +16,7 @@ from fakes.openapi import discord_spec
 from bot.discord.client import DiscordPlatform
 from bot.errors import PlatformError, SettingsError
 from bot.settings import Settings
-from bot.wording import COMMANDS
+from bot.wording import COMMANDS, MANAGER_COMMANDS
 
 WALK: dict[str, tuple[dict[str, Any], str, bool]] = {
     "story": ({"genre": "drama"}, "Drama", False),
@@ -46,9 +46,11 @@ def test_the_walk_forgets_no_command() -> None:
 async def test_every_command_is_registered_with_its_texts(stage: Stage) -> None:
     if discord_spec() is None:
         pytest.skip("no discord-openapi.json at ../shared/specs or $API_SPECS")
-    assert {command["name"] for command in stage.fake.commands} == set(COMMANDS)
+    names = {command["name"] for command in stage.fake.commands}
+    assert names == {*COMMANDS, *MANAGER_COMMANDS}
     for command in stage.fake.commands:
-        assert command["contexts"] == [0, 1, 2]
+        in_servers_only = command["name"] in MANAGER_COMMANDS
+        assert command["contexts"] == ([0] if in_servers_only else [0, 1, 2])
         assert command["integration_types"] == [0, 1]
         texts = [command["description"], *(o["description"] for o in command.get("options", []))]
         assert "…" not in texts  # discord.py's stand-in for a missing text

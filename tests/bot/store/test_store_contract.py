@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bot.community_settings import CommunitySettings
 from bot.domain import (
+    AuditEntry,
     Caller,
     Community,
-    CommunitySettings,
     Forgotten,
     Member,
     NewStory,
@@ -89,17 +90,61 @@ async def test_many_first_sights_at_once_make_one_row(house: House) -> None:
 
 
 async def test_a_community_keeps_its_settings(house: House) -> None:
-    _, here = await house.enter("ann", "here")
+    ann, here = await house.enter("ann", "here")
     _, there = await house.enter("ann", "there")
     assert await house.store.community_settings(here.id) == CommunitySettings()
-    for chosen in (
-        CommunitySettings(genres=("horror", "drama"), max_new_tokens=150),
-        CommunitySettings(genres=(), max_new_tokens=None),
-        CommunitySettings(),
-    ):
-        await house.store.save_community_settings(here.id, chosen)
-        assert await house.store.community_settings(here.id) == chosen
+    await house.store.change_setting(here.id, ann.id, "genres", ["horror", "drama"])
+    await house.store.change_setting(here.id, ann.id, "daily_quota", 3)
+    await house.store.change_setting(here.id, ann.id, "daily_quota", 5)
+    assert await house.store.community_settings(here.id) == CommunitySettings(
+        genres=("horror", "drama"), daily_quota=5
+    )
     assert await house.store.community_settings(there.id) == CommunitySettings()
+
+
+async def test_a_setting_that_cannot_be_read_counts_as_not_chosen(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann, here = await house.enter("ann")
+    await house.store.change_setting(here.id, ann.id, "daily_quota", "often")
+    await house.store.change_setting(here.id, ann.id, "cooldown_s", 60)
+    expected = CommunitySettings(cooldown_s=60)
+    assert await house.store.community_settings(here.id) == expected
+    assert "cannot be read: daily_quota" in caplog.text
+
+
+async def test_who_changed_what_is_kept_newest_first(house: House, clock: Clock) -> None:
+    ann, here = await house.enter("ann", "here")
+    bob, there = await house.enter("bob", "there")
+    await house.store.change_setting(here.id, ann.id, "daily_quota", 3)
+    clock.now += 60
+    await house.store.change_setting(here.id, bob.id, "daily_quota", 0)
+    await house.store.change_setting(there.id, bob.id, "length", "long")
+    first = {"name": "daily_quota", "before": 0, "after": 3}
+    second = {"name": "daily_quota", "before": 3, "after": 0}
+    entries = [
+        AuditEntry(clock.now, "bob", "setting", second),
+        AuditEntry(clock.now - 60, "ann", "setting", first),
+    ]
+    assert await house.store.audit_log(here.id) == entries
+    assert await house.store.audit_log(here.id, limit=1, offset=1) == entries[1:]
+    exported = (await house.store.export_member(ann.id))["actions"]
+    assert exported == [
+        {"at": "2023-11-14T22:13:20+00:00", "community": "here", "action": "setting",
+         "details": first}
+    ]  # fmt: skip
+    await house.store.forget_member(bob.id)
+    assert [entry.actor for entry in await house.store.audit_log(here.id)] == ["", "ann"]
+
+
+async def test_changes_at_once_each_say_what_they_found(house: House) -> None:
+    ann, here = await house.enter("ann")
+    change = house.store.change_setting
+    await asyncio.gather(*(change(here.id, ann.id, "daily_quota", n) for n in range(1, 9)))
+    trail = [entry.details for entry in await house.store.audit_log(here.id, limit=20)]
+    after = [0, *(one["after"] for one in reversed(trail))]
+    assert [one["before"] for one in reversed(trail)] == after[:-1]
+    assert (await house.store.community_settings(here.id)).daily_quota == after[-1]
 
 
 # -- a story's life ----------------------------------------------------------------------------
@@ -525,19 +570,21 @@ async def test_a_post_of_no_story_is_refused(house: House) -> None:
 
 async def test_a_community_that_moves_takes_its_stories_and_choices_along(house: House) -> None:
     before, elsewhere = await house.finished(), await house.finished(place="elsewhere")
-    _, home = await house.enter("ann")
-    chosen = CommunitySettings(genres=("drama",))
-    await house.store.save_community_settings(home.id, chosen)
+    ann, home = await house.enter("ann")
+    await house.store.change_setting(home.id, ann.id, "genres", ["drama"])
     meanwhile = await house.finished(place="new")
     _, made = await house.enter("ann", "new")
-    await house.store.save_community_settings(made.id, CommunitySettings())
+    await house.store.change_setting(made.id, ann.id, "daily_quota", 7)
 
     for _ in range(2):  # a platform may say it twice
         await house.store.move_community("console", "id-home", "id-new")
     _, moved = await house.enter("ann", "new")
     assert moved.id == home.id
     assert {one.id for one in await house.store.top_stories(moved.id)} == {before, meanwhile}
+    chosen = CommunitySettings(genres=("drama",))
     assert await house.store.community_settings(moved.id) == chosen
+    trail = await house.store.audit_log(moved.id)
+    assert [entry.details["name"] for entry in trail] == ["daily_quota", "genres"]
     _, other = await house.enter("ann", "elsewhere")
     assert [one.id for one in await house.store.top_stories(other.id)] == [elsewhere]
     assert (await house.enter("ann"))[1].id != home.id, "the old id is a new community's"
@@ -599,12 +646,14 @@ async def test_export_holds_everything_kept_about_a_member(house: House, clock: 
             }
         ],
         "votes": [{"story_id": of_bob, "value": -1, "created_at": at, "updated_at": at}],
+        "actions": [],
     }
     assert json.loads(json.dumps(exported)) == exported
 
 
 async def test_export_of_nobody_is_empty(house: House) -> None:
-    assert await house.store.export_member(999) == {"member": None, "stories": [], "votes": []}
+    nothing = {"member": None, "stories": [], "votes": [], "actions": []}
+    assert await house.store.export_member(999) == nothing
 
 
 async def test_forgetting_removes_the_member_their_words_and_their_votes(house: House) -> None:

@@ -1,0 +1,72 @@
+"""What a community chose for itself: typed, every value checked, defaults that change nothing.
+
+The operator's limits hold whatever is chosen here. Pure; knows no platform: channels, roles and
+genres are names that others understand.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bot.settings import Length
+
+log = logging.getLogger(__name__)
+
+MAX_CHOSEN = 25
+"""Channels, roles or genres one setting holds: as many as a Discord select offers."""
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+Names = Annotated[tuple[Name, ...], Field(max_length=MAX_CHOSEN)]
+
+
+class CommunitySettings(BaseModel):
+    """Each field is one setting, stored and changed by itself under its name."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    channels: Names = ()
+    """Where stories may be asked for, in the platform's ids; none: everywhere."""
+    genres: Names = ()
+    """Genres allowed, by name; none: all."""
+    length: Length = "medium"
+    """Of a story whose author names no length."""
+    longest: Length = "long"
+    """A longer story is cut to this length."""
+    daily_quota: Annotated[int, Field(ge=0, le=1_000)] = 0
+    """Stories one member may ask for here in 24 hours; 0: as many as the operator allows."""
+    cooldown_s: Annotated[int, Field(ge=0, le=86_400)] = 0
+    """Seconds between two stories of one member here; 0: none."""
+    exempt_roles: Names = ()
+    """Whoever has one of these is free of this quota and cooldown."""
+    age_restricted_only: bool = False
+    """Stories only in channels that the platform shows to adults alone."""
+    language: Annotated[str, Field(max_length=35)] = ""
+    """Of what everybody reads; "": the community's language on its platform."""
+
+    def changed(self, name: str, value: Any) -> Self:
+        """These settings with another value for one. Raises ValueError for one that is wrong,
+        KeyError for a name that is none."""
+        if name not in type(self).model_fields:
+            raise KeyError(name)
+        return self.model_validate(self.model_dump() | {name: value})
+
+    @classmethod
+    def from_kept(cls, kept: Mapping[str, Any]) -> Self:
+        """Settings as they were kept. One that this version cannot read counts as not chosen."""
+        try:
+            return cls.model_validate(dict(kept))
+        except ValidationError as error:
+            wrong = {str(problem["loc"][0]) for problem in error.errors()}
+            log.error("community settings that cannot be read: %s", ", ".join(sorted(wrong)))
+            return cls.model_validate({name: kept[name] for name in kept.keys() - wrong})
+
+    @classmethod
+    def bounds(cls, name: str) -> tuple[int, int] | None:
+        """The least and the most of a setting that is a number, None for any other."""
+        found: dict[str, int] = {}
+        for limit in cls.model_fields[name].metadata:
+            found |= {side: getattr(limit, side) for side in ("ge", "le") if hasattr(limit, side)}
+        return (found["ge"], found["le"]) if found.keys() == {"ge", "le"} else None

@@ -1,0 +1,245 @@
+"""/settings: one message, for its member alone, in which every change is saved at once.
+
+The first menu chooses a setting, what is below it changes that one. Knows what settings look like
+on Discord; what they may be, and who may change them, the service knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import discord
+
+from bot.community_settings import MAX_CHOSEN, CommunitySettings
+from bot.discord.cards import Button, Card, Menu, Option, Picker
+from bot.discord.markup import escape
+from bot.discord.pressable import Choosable, Pressable, Submitted, chosen, show_form
+from bot.discord.replies import Interaction, caller_of, hold, locale_of, think
+from bot.domain import AuditEntry
+from bot.texts import languages, say
+from model.genres import GenreTable, UnknownGenre
+
+NAMES = tuple(CommunitySettings.model_fields)
+LENGTHS = ("short", "medium", "long")
+HISTORY = 10
+"""Entries on one page."""
+OWN_LANGUAGE = "-"
+"""Stands for "" in a menu, whose values are never empty."""
+_PICKERS = {"channels": "channel", "exempt_roles": "role"}
+
+
+async def settings(interaction: Interaction) -> None:
+    reply = await think(interaction, public=False)
+    administration = interaction.client.desk.service.administration
+    now = await administration.settings(caller_of(interaction))
+    await reply.show([panel(now, interaction.client.desk.service.genres, reply.locale)])
+
+
+# -- what it looks like ------------------------------------------------------------------------
+def panel(settings: CommunitySettings, genres: GenreTable, locale: str, editing: str = "") -> Card:
+    """Every setting with its value, and what changes the one called `editing`."""
+    lines = [
+        f"**{say(f'setting-{name}', locale)}**: "
+        f"{shown(name, getattr(settings, name), genres, locale)}"
+        for name in NAMES
+    ]
+    pick = Menu(
+        "settings:pick",
+        say("settings-pick", locale),
+        tuple(
+            Option(
+                name,
+                say(f"setting-{name}", locale),
+                say(f"setting-about-{name}", locale),
+                name == editing,
+            )
+            for name in NAMES
+        ),
+    )
+    history = Button("settings:history:0", say("button-history", locale), "📜")
+    menus: tuple[Menu | Picker, ...] = (pick,)
+    buttons: tuple[Button, ...] = (history,)
+    if editing and CommunitySettings.bounds(editing):
+        enter = Button(f"settings:enter:{editing}", say("button-enter", locale), "✏️")
+        buttons = (enter, history)
+    elif editing:
+        menus = (pick, _editor(editing, getattr(settings, editing), genres, locale))
+    return Card("\n".join(lines), say("settings-title", locale), buttons=buttons, menus=menus)
+
+
+def _editor(name: str, value: Any, genres: GenreTable, locale: str) -> Menu | Picker:
+    custom_id, about = f"settings:set:{name}", say(f"setting-about-{name}", locale)
+    if what := _PICKERS.get(name):
+        return Picker(custom_id, about, "role" if what == "role" else "channel", value, MAX_CHOSEN)
+    if name == "genres":
+        offered = [(genre.name, genre.label) for genre in genres][:MAX_CHOSEN]
+        now, least, most = value, 0, len(offered)
+    else:
+        offered, now, least, most = _choices(name, locale), (_word(value),), 1, 1
+    options = tuple(Option(key, label, is_chosen=key in now) for key, label in offered)
+    return Menu(custom_id, about, options, least, most)
+
+
+def _choices(name: str, locale: str) -> list[tuple[str, str]]:
+    """The words to choose from, and how to say them."""
+    if name == "language":
+        spoken = [(language, say("language-name", language)) for language in languages()]
+        return [(OWN_LANGUAGE, say("setting-default-language", locale)), *spoken]
+    if name == "age_restricted_only":
+        return [(word, say(f"setting-{word}", locale)) for word in ("no", "yes")]
+    return [(word, say(f"length-{word}", locale)) for word in LENGTHS]
+
+
+def _word(value: bool | str) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value or OWN_LANGUAGE
+
+
+def shown(name: str, value: Any, genres: GenreTable, locale: str) -> str:
+    """A setting's value as markdown; kept values, which JSON made lists of, included."""
+    if name == "channels" and value:
+        return ", ".join(f"<#{one}>" for one in value)
+    if name == "exempt_roles" and value:
+        return ", ".join(f"<@&{one}>" for one in value)
+    if name == "genres" and value:
+        return escape(", ".join(_label(one, genres) for one in value))
+    if name in ("length", "longest"):
+        return say(f"length-{value}", locale)
+    if isinstance(value, bool):
+        return say(f"setting-{_word(value)}", locale)
+    if name == "language" and value:
+        return say("language-name", value)
+    if name == "cooldown_s" and value:
+        return say("wait-seconds", locale, n=value)
+    return str(value) if value else say(f"setting-default-{name}", locale)
+
+
+def _label(name: str, genres: GenreTable) -> str:
+    try:
+        return genres.get(name).label
+    except UnknownGenre:
+        return name
+
+
+def history_card(
+    entries: Sequence[AuditEntry], page: int, genres: GenreTable, locale: str, *, more: bool
+) -> Card:
+    """One page of who changed what, newest first."""
+    lines = [f"<t:{round(entry.at)}:f> {_sentence(entry, genres, locale)}" for entry in entries]
+    buttons = [Button("settings:back", say("button-back", locale), "↩️")]
+    if page:
+        buttons.append(Button(f"settings:history:{page - 1}", say("button-newer", locale), "◀️"))
+    if more:
+        buttons.append(Button(f"settings:history:{page + 1}", say("button-older", locale), "▶️"))
+    text = "\n".join(lines) or say("audit-nothing", locale)
+    return Card(text, say("audit-title", locale), buttons=tuple(buttons))
+
+
+def _sentence(entry: AuditEntry, genres: GenreTable, locale: str) -> str:
+    name = entry.details["name"]
+    return say(
+        "audit-setting",
+        locale,
+        actor=escape(entry.actor or say("story-author-forgotten", locale)),
+        setting=say(f"setting-{name}", locale),
+        before=shown(name, entry.details["before"], genres, locale),
+        after=shown(name, entry.details["after"], genres, locale),
+    )
+
+
+# -- what can be done with it ------------------------------------------------------------------
+async def _redraw(interaction: Interaction, card: Card) -> None:
+    await interaction.edit_original_response(embed=card.embed(), view=card.view())
+
+
+async def _show_panel(interaction: Interaction, editing: str = "") -> None:
+    service = interaction.client.desk.service
+    now = await service.administration.settings(caller_of(interaction))
+    await _redraw(interaction, panel(now, service.genres, locale_of(interaction), editing))
+
+
+async def _change(interaction: Interaction, name: str, value: Any) -> None:
+    """Save, and show what holds now."""
+    service = interaction.client.desk.service
+    now = await service.administration.change(caller_of(interaction), name, value)
+    await _redraw(interaction, panel(now, service.genres, locale_of(interaction), name))
+
+
+class PickSetting(Choosable, template="settings:pick"):
+    """Show what changes the chosen setting."""
+
+    async def pressed(self, interaction: Interaction) -> None:
+        await hold(interaction)
+        (name,) = chosen(interaction)
+        await _show_panel(interaction, name)
+
+
+class SetSetting(Choosable, template=r"settings:set:(?P<name>\w+)"):
+    """Change a setting to what was chosen."""
+
+    async def pressed(self, interaction: Interaction) -> None:
+        await hold(interaction)
+        name, values = self.match["name"], chosen(interaction)
+        value: Any = values
+        if name != "genres" and name not in _PICKERS:
+            (word,) = values
+            value = "" if word == OWN_LANGUAGE else word
+        await _change(interaction, name, value)
+
+
+class EnterNumber(Pressable, template=r"settings:enter:(?P<name>\w+)"):
+    """Ask for a number."""
+
+    async def pressed(self, interaction: Interaction) -> None:
+        name, locale = self.match["name"], locale_of(interaction)
+        title = say(f"setting-{name}", locale)
+        least, most = CommunitySettings.bounds(name) or (0, 0)
+        number: discord.ui.TextInput[discord.ui.Modal] = discord.ui.TextInput(
+            label=f"{title} ({least}–{most})", custom_id="number", max_length=12
+        )
+        await show_form(interaction, f"settings:entered:{name}", title, [number])
+
+
+async def _entered(
+    interaction: Interaction, match: re.Match[str], fields: Mapping[str, str]
+) -> None:
+    await hold(interaction)
+    await _change(interaction, match["name"], fields["number"])
+
+
+class ShowHistory(Pressable, template=r"settings:history:(?P<page>\d{1,6})"):
+    """Who changed what, page by page."""
+
+    async def pressed(self, interaction: Interaction) -> None:
+        await hold(interaction)
+        service, page = interaction.client.desk.service, int(self.match["page"])
+        entries = await service.administration.history(
+            caller_of(interaction), limit=HISTORY + 1, offset=page * HISTORY
+        )
+        more = len(entries) > HISTORY
+        locale = locale_of(interaction)
+        card = history_card(entries[:HISTORY], page, service.genres, locale, more=more)
+        await _redraw(interaction, card)
+
+
+class BackToSettings(Pressable, template="settings:back"):
+    """The panel again."""
+
+    async def pressed(self, interaction: Interaction) -> None:
+        await hold(interaction)
+        await _show_panel(interaction)
+
+
+SETTINGS_ITEMS: tuple[type[Pressable], ...] = (
+    PickSetting,
+    SetSetting,
+    EnterNumber,
+    ShowHistory,
+    BackToSettings,
+)
+SETTINGS_FORMS: dict[re.Pattern[str], Submitted] = {
+    re.compile(r"settings:entered:(?P<name>\w+)"): _entered
+}
