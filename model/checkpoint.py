@@ -75,7 +75,7 @@ def load(
     """
     import torch
 
-    from model.batch import check_attention
+    from model.general_decoder import check_attention
 
     place = _device(device)
     kind = _dtype(place) if dtype is None else getattr(torch, dtype)

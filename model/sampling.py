@@ -34,8 +34,11 @@ class BatchSampling:
     top_k: Tensor  # (B, 1), the vocabulary's size where off
     top_p: Tensor  # (B, 1)
     repetition_penalty: Tensor  # (B, 1)
+    any_greedy: bool
     any_penalty: bool
     any_unfiltered: bool
+    any_nucleus_alone: bool
+    """A row that is filtered by top_p and not by top_k."""
     n_candidates: int
     """Likeliest tokens to look at first; 0 where no row is both sampled and filtered."""
 
@@ -59,8 +62,12 @@ class BatchSampling:
             top_k=column([min(row.top_k or n_vocab, n_vocab) for row in rows], torch.int64),
             top_p=column([row.top_p for row in rows]),
             repetition_penalty=column([row.repetition_penalty for row in rows]),
+            any_greedy=not all(row.do_sample for row in rows),
             any_penalty=any(row.repetition_penalty != 1 for row in rows),
             any_unfiltered=any(unfiltered),
+            any_nucleus_alone=any(
+                row.do_sample and not row.top_k and row.top_p < 1 for row in rows
+            ),
             # One more than the most wanted shows whether the last place is shared.
             n_candidates=min(n_vocab, max(wanted) + 1) if wanted else 0,
         )
@@ -69,40 +76,47 @@ class BatchSampling:
 def next_tokens(logits: Tensor, seen: Tensor, uniform: Tensor, rows: BatchSampling) -> Tensor:
     """The next token of each row.
 
-    logits (B, V); seen (B, L) as in `penalise`; uniform (B,) in [0, 1). Returns (B,) ids.
+    logits (B, V), which are lost; seen (B, L) as in `penalise`; uniform (B,) in [0, 1). Returns
+    (B,) ids.
     """
     logits = logits.float()
     if rows.any_penalty:
-        logits = penalise(logits, seen, rows.repetition_penalty)
-    tokens = logits.argmax(-1)  # (B,)
-    logits = logits / rows.temperature
+        penalise(logits, seen, rows.repetition_penalty)
+    tokens = torch.zeros_like(uniform, dtype=torch.int64)  # (B,)
     if rows.n_candidates:
-        tokens = torch.where(rows.do_sample, _draw(logits, uniform, rows), tokens)
+        tokens = _draw(logits, uniform, rows)
+    if rows.any_greedy:
+        tokens = torch.where(rows.do_sample, tokens, logits.argmax(-1))
     if rows.any_unfiltered:  # in vocabulary order: nothing to sort
-        tokens = torch.where(rows.unfiltered, _invert(logits.softmax(-1), uniform), tokens)
+        free = _invert((logits / rows.temperature).softmax(-1), uniform)
+        tokens = torch.where(rows.unfiltered, free, tokens)
     return tokens
 
 
-def penalise(logits: Tensor, seen: Tensor, penalty: Tensor) -> Tensor:
-    """Make tokens seen before less likely (CTRL, arXiv:1909.05858, section 4.1).
+def penalise(logits: Tensor, seen: Tensor, penalty: Tensor) -> None:
+    """Make tokens seen before less likely, in place (CTRL, arXiv:1909.05858, section 4.1).
 
     logits (B, V); seen (B, L) ids of the rows' tokens, padded by any of the row's own; penalty
-    (B, 1). Returns a new (B, V).
+    (B, 1).
     """
     scores = logits.gather(1, seen)  # (B, L)
-    scores = torch.where(scores < 0, scores * penalty, scores / penalty)
-    return logits.scatter(1, seen, scores)
+    logits.scatter_(1, seen, torch.where(scores < 0, scores * penalty, scores / penalty))
 
 
 def _draw(logits: Tensor, uniform: Tensor, rows: BatchSampling) -> Tensor:
     """A token (B,) for each row that is sampled and filtered; what it says of others is void."""
     values, tokens = logits.topk(rows.n_candidates, dim=-1)  # (B, K), likeliest first
-    total = logits.logsumexp(-1, keepdim=True)  # (B, 1)
+    values = values / rows.temperature
+    if rows.any_nucleus_alone:
+        total = (logits / rows.temperature).logsumexp(-1, keepdim=True)  # (B, 1)
+    else:
+        total = torch.full_like(values[:, :1], torch.inf)  # not asked for
     place = _place(values, total, uniform, rows.top_k, rows.top_p)
     drawn = tokens.gather(1, place)[:, 0]  # (B,)
     doubtful = rows.do_sample & ~rows.unfiltered & ~_suffice(values, total, rows)
     if doubtful.any():
         values, tokens = logits[doubtful].sort(dim=-1, descending=True)  # (D, V)
+        values = values / rows.temperature[doubtful]
         place = _place(
             values, total[doubtful], uniform[doubtful], rows.top_k[doubtful], rows.top_p[doubtful]
         )

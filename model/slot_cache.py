@@ -1,8 +1,8 @@
 """Keys and values of many stories side by side, one row each, for any standard attention.
 
 A row is taken, filled and given back at any step without touching the others: stories in writing
-stay together in rows 0..B-1, so that a step attends over plain views. Beside them is a scratch
-row, where a newcomer's prompt is read before it takes its place. Knows no tokens and no sampling.
+stay together in rows 0..B-1, so that a step attends over plain views; newcomers' prompts are read
+into the rows behind. Knows no tokens and no sampling.
 """
 
 from __future__ import annotations
@@ -43,30 +43,29 @@ class SlotCache(Cache):
 
         It sees the first `length` positions of those rows.
         """
-        rows = slice(1, 1 + len(positions))  # the scratch row lies before the stories' rows
-        index = torch.arange(rows.start, rows.stop, device=positions.device)
+        index = torch.arange(len(positions), device=positions.device)
+        rows = slice(0, len(positions))
         self._set_window(_Window(rows, length, index=index, positions=positions))
 
-    def at_scratch(self, start: int, stop: int) -> None:
-        """The next pass writes positions start..stop-1 of the scratch row, and sees 0..stop-1."""
-        self._set_window(_Window(slice(0, 1), stop, start=start))
+    def at_row(self, row: int, start: int, stop: int) -> None:
+        """The next pass writes positions start..stop-1 of `row`, and sees 0..stop-1."""
+        self._set_window(_Window(slice(row, row + 1), stop, start=start))
 
-    def keep_scratch(self, row: int, length: int) -> None:
-        """Copy the first `length` positions of the scratch row to `row`."""
-        self._copy(0, row + 1, length)
-
-    def move_row(self, source: int, target: int, length: int) -> None:
+    def move(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` positions of row `source` to row `target`."""
-        self._copy(source + 1, target + 1, length)
+        for layer in self._slot_layers:
+            layer.copy(source, target, length)
+
+    def forget(self, row: int) -> None:
+        """Fill `row` with zeros."""
+        for layer in self._slot_layers:
+            for states in layer.states:
+                states[row] = 0
 
     def release(self) -> None:
         """Give all memory back; every row is empty after it."""
         for layer in self._slot_layers:
             layer.states.clear()
-
-    def _copy(self, source: int, target: int, length: int) -> None:
-        for layer in self._slot_layers:
-            layer.copy(source, target, length)
 
     def _set_window(self, window: _Window) -> None:
         for layer in self._slot_layers:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from model.engine import (
     EngineError,
@@ -24,9 +25,14 @@ from model.engine import (
 from model.genres import DEFAULT_GENRES, GenreTable
 
 if TYPE_CHECKING:
-    from model.batch import Sequence, StoryBatch
-    from model.checkpoint import LoadedModel
+    from transformers import PreTrainedTokenizerBase
 
+    from model.batch import Sequence, StoryBatch
+    from model.linears import Precision
+    from model.runtime import Runtime
+
+_TEXT_EVERY = 0.1
+"""Seconds between two pieces of a story's text: making text of tokens costs the engine's thread."""
 _CONTEXT_TOKENS = 6
 """Tokens decoded together with new ones: tokenizers of the SentencePiece kind drop the space
 before the first token of a text, and a letter may be spread over up to four tokens."""
@@ -36,6 +42,7 @@ def open_engine(
     model: str = "default",
     *,
     device: str = "auto",
+    precision: Precision | Literal["auto"] = "auto",
     slots: int = 16,
     threads: int | None = None,
     cache_dir: Path | None = None,
@@ -46,11 +53,13 @@ def open_engine(
     Raises, there, ModelNotFound or ModelUnusable.
     """
 
-    def load() -> LoadedModel:
+    def load() -> Runtime:
         from model.checkpoint import load as load_source
         from model.registry import resolve
+        from model.runtime import runtime_of
 
-        return load_source(resolve(model, cache_dir), device=device, genres=genres)
+        loaded = load_source(resolve(model, cache_dir), device=device, genres=genres)
+        return runtime_of(loaded, precision)
 
     return TorchEngine(load, slots=slots, threads=threads)
 
@@ -59,12 +68,12 @@ class TorchEngine:
     """Writes up to `slots` stories at once with the model that `load` gives."""
 
     def __init__(
-        self, load: Callable[[], LoadedModel], *, slots: int = 16, threads: int | None = None
+        self, load: Callable[[], Runtime], *, slots: int = 16, threads: int | None = None
     ) -> None:
         self._load = load
         self._slots = slots
         self._threads = threads
-        self._loaded: LoadedModel | None = None
+        self._loaded: Runtime | None = None
         self._thread: threading.Thread | None = None
         self._wake = threading.Condition()
         # Shared with the thread, under _wake:
@@ -81,7 +90,7 @@ class TorchEngine:
         return self._slots
 
     async def __aenter__(self) -> Self:
-        ready: asyncio.Future[LoadedModel] = asyncio.get_running_loop().create_future()
+        ready: asyncio.Future[Runtime] = asyncio.get_running_loop().create_future()
         self._closing = False
         # A daemon: a process whose loop died without closing the engine must still be able to end.
         self._thread = threading.Thread(target=self._run, args=(ready,), name="engine", daemon=True)
@@ -122,14 +131,14 @@ class TorchEngine:
                 self._left.append(job)
                 self._wake.notify()
 
-    def _opened(self) -> LoadedModel:
+    def _opened(self) -> Runtime:
         if self._loaded is None:
             raise GenerationFailed("the engine is not open; use it inside `async with`")
         return self._loaded
 
     # --- The engine's thread ---
 
-    def _run(self, ready: asyncio.Future[LoadedModel]) -> None:
+    def _run(self, ready: asyncio.Future[Runtime]) -> None:
         loop = ready.get_loop()
         try:
             loaded, batch = self._make_ready()
@@ -150,7 +159,7 @@ class TorchEngine:
                     job.fail(GenerationFailed("the engine was closed before the story was done"))
                 self._waiting.clear()
 
-    def _make_ready(self) -> tuple[LoadedModel, StoryBatch]:
+    def _make_ready(self) -> tuple[Runtime, StoryBatch]:
         try:
             import torch
 
@@ -163,7 +172,7 @@ class TorchEngine:
         if self._threads is not None:
             torch.set_num_threads(self._threads)
         loaded = self._load()
-        return loaded, StoryBatch(loaded.model, loaded.format.control_ids)
+        return loaded, StoryBatch(loaded.decoder, loaded.format.control_ids)
 
     def _admit(self, batch: StoryBatch, jobs: dict[Sequence, _Job]) -> bool:
         """Let jobs leave and join; sleep while there are none. False: close."""
@@ -188,15 +197,23 @@ class _Job:
     Raises GenerationFailed for a request that cannot be written at all.
     """
 
-    def __init__(self, request: GenerationRequest, loaded: LoadedModel) -> None:
+    def __init__(self, request: GenerationRequest, loaded: Runtime) -> None:
         self.sequence = _sequence_of(request, loaded)
         self.outbox: asyncio.Queue[TextChunk | EngineError] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
-        self._text = TextStream(loaded, self.sequence.prompt)
+        self._text = TextStream(loaded.tokenizer, loaded.format.control_ids, self.sequence.prompt)
         self._n_delivered = 0
+        self._next_text = 0.0
 
     def deliver(self) -> bool:
-        """Send what the sequence has written since the last time; whether that was the end."""
+        """Send what the sequence has written since the last time; whether that was the end.
+
+        Sends nothing where it sent something a moment ago, unless this is the end.
+        """
+        now = time.monotonic()
+        if now < self._next_text and not (self.sequence.finish or self.sequence.error):
+            return False
+        self._next_text = now + _TEXT_EVERY
         try:
             if self.sequence.error:
                 raise self.sequence.error
@@ -220,10 +237,11 @@ class TextStream:
     Decodes a short window each time, so the cost of a token does not grow with the story.
     """
 
-    def __init__(self, loaded: LoadedModel, prompt: list[int]) -> None:
-        self._tokenizer = loaded.tokenizer
-        control = loaded.format.control_ids
-        self._window = [token for token in prompt[-_CONTEXT_TOKENS:] if token not in control]
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, control_ids: frozenset[int], prompt: list[int]
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._window = [token for token in prompt[-_CONTEXT_TOKENS:] if token not in control_ids]
         self._shown = self._decode()
 
     def add(self, tokens: list[int], *, final: bool = False) -> str:
@@ -246,7 +264,7 @@ class TextStream:
         return str(self._tokenizer.decode(self._window, clean_up_tokenization_spaces=False))
 
 
-def _sequence_of(request: GenerationRequest, loaded: LoadedModel) -> Sequence:
+def _sequence_of(request: GenerationRequest, loaded: Runtime) -> Sequence:
     """`request` in tokens.
 
     A prompt too long for the context loses its beginning, so that half of the context, or all of
@@ -288,7 +306,7 @@ def _tell(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *args: A
         loop.call_soon_threadsafe(call, *args)
 
 
-def _settle(ready: asyncio.Future[LoadedModel], result: LoadedModel | BaseException) -> None:
+def _settle(ready: asyncio.Future[Runtime], result: Runtime | BaseException) -> None:
     if ready.done():  # the opener was cancelled
         return
     if isinstance(result, BaseException):

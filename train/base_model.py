@@ -90,7 +90,7 @@ def _from_scratch(
     from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, set_seed
 
-    from model.batch import check_attention
+    from model.general_decoder import check_attention
 
     tokenizer = AutoTokenizer.from_pretrained(
         _resolve(recipe.tokenizer_name).folder, local_files_only=True

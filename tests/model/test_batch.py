@@ -1,15 +1,24 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, get_args
 
 import pytest
 import torch
+from torch import Tensor
 
-from model.batch import Sequence, StoryBatch, check_attention
+from model.batch import Sequence, StoryBatch
 from model.checkpoint import LoadedModel
+from model.decoder import Decoder, Piece
 from model.engine import ModelUnusable, SamplingParams
+from model.fast_decoder import FastDecoder
+from model.general_decoder import GeneralDecoder, check_attention
+from model.linears import Precision, runnable
+from model.runtime import runtime_of
+
+CPU = torch.device("cpu")
+PRECISIONS = [p for p in get_args(Precision) if runnable(p, CPU)]
 
 PROMPTS = [
     "A lonely lighthouse keeper counts the steps each night",
@@ -20,6 +29,14 @@ PROMPTS = [
 
 
 Generate = Callable[[LoadedModel, list[int], SamplingParams], list[int]]
+
+
+def decoder_of(loaded: LoadedModel, kind: str = "fast") -> Decoder:
+    if kind == "general":
+        return GeneralDecoder(loaded.model)
+    decoder = runtime_of(loaded, "float32").decoder
+    assert isinstance(decoder, FastDecoder)
+    return decoder
 
 
 def greedy(loaded: LoadedModel, number: int, dice: random.Random, longest: int) -> Sequence:
@@ -35,11 +52,11 @@ def greedy(loaded: LoadedModel, number: int, dice: random.Random, longest: int) 
 
 
 def run_with_joins_and_leaves(
-    loaded: LoadedModel, n: int, seed: int, longest: int = 40
+    loaded: LoadedModel, kind: str, n: int, seed: int, longest: int = 40
 ) -> list[Sequence]:
     """Let `n` greedy stories join at random steps, with sampled ones beside that come and go."""
     dice = random.Random(seed)
-    batch = StoryBatch(loaded.model, loaded.format.control_ids)
+    batch = StoryBatch(decoder_of(loaded, kind), loaded.format.control_ids)
     stories = [greedy(loaded, number, dice, longest) for number in range(n)]
     to_join, others = list(stories), []
     while to_join or len(batch):
@@ -57,13 +74,14 @@ def run_with_joins_and_leaves(
     return stories
 
 
+@pytest.mark.parametrize("kind", ["fast", "general"])
 @pytest.mark.parametrize("model", ["gpt2", "llama"])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_greedy_is_transformers_generate_whatever_else_is_in_the_batch(
-    request: pytest.FixtureRequest, generate_greedily: Generate, model: str, seed: int
+    request: pytest.FixtureRequest, generate_greedily: Generate, model: str, kind: str, seed: int
 ) -> None:
     loaded: LoadedModel = request.getfixturevalue(model)
-    stories = run_with_joins_and_leaves(loaded, 12, seed)
+    stories = run_with_joins_and_leaves(loaded, kind, 12, seed)
     expected = [generate_greedily(loaded, s.prompt, s.sampling) for s in stories]
     assert [s.written for s in stories] == expected
     assert [s.finish for s in stories] == [
@@ -77,21 +95,23 @@ def test_greedy_is_transformers_generate_whatever_else_is_in_the_batch(
 def test_and_so_it_is_for_the_real_default_model(
     default_model: LoadedModel, generate_greedily: Generate
 ) -> None:
-    stories = run_with_joins_and_leaves(default_model, 4, seed=5, longest=16)
+    stories = run_with_joins_and_leaves(default_model, "fast", 4, seed=5, longest=16)
     for story in stories:
         assert story.written == generate_greedily(default_model, story.prompt, story.sampling)
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("model", ["gpt2", "llama"])
 def test_a_sampled_story_is_the_same_alone_and_in_company(
-    request: pytest.FixtureRequest, model: str
+    request: pytest.FixtureRequest, model: str, precision: Precision
 ) -> None:
     loaded: LoadedModel = request.getfixturevalue(model)
     params = [SamplingParams(seed=n, max_new_tokens=30, top_k=0, top_p=0.9) for n in range(8)]
     prompts = [loaded.format.encode("drama", PROMPTS[n % 4]) for n in range(8)]
+    decoder = runtime_of(loaded, precision).decoder
 
     def write(index: list[int]) -> list[list[int]]:
-        batch = StoryBatch(loaded.model, loaded.format.control_ids)
+        batch = StoryBatch(decoder, loaded.format.control_ids)
         stories = [Sequence(prompts[n], params[n], 30) for n in index]
         for story in stories:
             batch.add(story)
@@ -113,7 +133,7 @@ def test_a_long_prompt_is_read_in_pieces_while_others_write(gpt2: LoadedModel) -
         gpt2.format.encode("horror", text), SamplingParams(do_sample=False, max_new_tokens=5), 5
     )
     assert len(long.prompt) > 30
-    batch = StoryBatch(gpt2.model, frozenset())
+    batch = StoryBatch(decoder_of(gpt2), frozenset())
     batch.add(short)
     batch.step()
     with pytest.MonkeyPatch.context() as patch:
@@ -135,26 +155,40 @@ def test_a_long_prompt_is_read_in_pieces_while_others_write(gpt2: LoadedModel) -
     assert alone.written == long.written
 
 
-class Breaking(torch.nn.Module):
-    """A model that raises when told to."""
+def inner_states(decoder: Decoder) -> Tensor:
+    """The first layer's keys by slot."""
+    if isinstance(decoder, FastDecoder):
+        return decoder._slots._layers[0][0]
+    assert isinstance(decoder, GeneralDecoder)
+    return decoder._cache._slot_layers[0].states[0]
 
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.inner, self.config = model, model.config
-        self.device, self.dtype = model.device, model.dtype
-        self.fail_on = lambda input_ids: False
 
-    def forward(self, input_ids: torch.Tensor, **kwargs: Any) -> Any:
-        if self.fail_on(input_ids):
+class Breaking:
+    """A decoder that raises when told to."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self.device, self.n_vocab = decoder.device, decoder.n_vocab
+        self.move, self.forget, self.release = decoder.move, decoder.forget, decoder.release
+        self.breaks_rows = False
+        self.breaks_on: list[int] | None = None
+
+    def forward(
+        self, last: Tensor, positions: Tensor, length: int, pieces: Iterable[Piece]
+    ) -> Tensor:
+        pieces = list(pieces)
+        if any(piece.tokens == self.breaks_on for piece in pieces):
             raise RuntimeError("broken")
-        return self.inner(input_ids=input_ids, **kwargs)
+        if self.breaks_rows and len(last):
+            raise RuntimeError("broken")
+        return self._decoder.forward(last, positions, length, pieces)
 
 
 def test_an_error_in_reading_fails_that_story_alone(gpt2: LoadedModel) -> None:
-    broken = Breaking(gpt2.model)
-    batch = StoryBatch(broken, frozenset())  # type: ignore[arg-type]
+    broken = Breaking(decoder_of(gpt2))
+    batch = StoryBatch(broken, frozenset())
     good, bad, later = (Sequence([5, 6, n], SamplingParams(do_sample=False), 4) for n in (7, 8, 9))
-    broken.fail_on = lambda ids: ids.tolist() == [[5, 6, 8]]
+    broken.breaks_on = [5, 6, 8]
     for story in (good, bad, later):
         batch.add(story)
     while len(batch):
@@ -165,30 +199,66 @@ def test_an_error_in_reading_fails_that_story_alone(gpt2: LoadedModel) -> None:
 
 
 def test_an_error_in_writing_fails_those_stories_and_the_next_goes_on(gpt2: LoadedModel) -> None:
-    broken = Breaking(gpt2.model)
-    batch = StoryBatch(broken, frozenset())  # type: ignore[arg-type]
+    broken = Breaking(decoder_of(gpt2))
+    batch = StoryBatch(broken, frozenset())
     first, second = (Sequence([5, 6], SamplingParams(do_sample=False), 4) for _ in range(2))
     batch.add(first)
     batch.step()
-    broken.fail_on = lambda ids: ids.shape[1] == 1
+    broken.breaks_rows = True
     assert batch.step() == [first]
     assert str(first.error) == "broken"
-    broken.fail_on = lambda ids: False
+    broken.breaks_rows = False
     batch.add(second)
     while len(batch):
         batch.step()
     assert len(second.written) == 4
 
 
+@pytest.mark.parametrize("kind", ["fast", "general"])
+def test_a_story_whose_numbers_overflow_fails_alone_and_leaves_nothing(
+    gpt2: LoadedModel, kind: str
+) -> None:
+    inner = decoder_of(gpt2, kind)
+    others = [Sequence([5, 6, n], SamplingParams(do_sample=False), 30) for n in range(3)]
+    alone = StoryBatch(inner, frozenset())
+    for story in others:
+        alone.add(story)
+    while len(alone):
+        alone.step()
+
+    class Overflowing(Breaking):
+        def forward(
+            self, last: Tensor, positions: Tensor, length: int, pieces: Iterable[Piece]
+        ) -> Tensor:
+            logits = super().forward(last, positions, length, pieces)
+            if bad.written and not bad.error:
+                row = batch._rows.index(bad)
+                inner_states(inner)[row] = torch.nan
+                logits[row] = torch.nan
+            return logits
+
+    batch = StoryBatch(Overflowing(inner), frozenset())
+    bad = Sequence([9], SamplingParams(), 30)
+    again = [Sequence(story.prompt, story.sampling, 30) for story in others]
+    for story in (again[0], bad, again[1], again[2]):
+        batch.add(story)
+    while len(batch):
+        batch.step()
+    assert str(bad.error) == "its numbers overflowed (NaN)"
+    assert [story.written for story in again] == [story.written for story in others]
+
+
 def test_an_idle_batch_holds_no_memory(gpt2: LoadedModel) -> None:
-    batch = StoryBatch(gpt2.model, frozenset())
+    decoder = decoder_of(gpt2)
+    assert isinstance(decoder, FastDecoder)
+    batch = StoryBatch(decoder, frozenset())
     story = Sequence([5, 6], SamplingParams(), 50)
     batch.add(story)
     batch.step()
-    assert batch._cache._slot_layers[0].states
+    assert decoder._slots._layers
     batch.remove(story)
     batch.remove(story)
-    assert not batch._cache._slot_layers[0].states
+    assert not decoder._slots._layers
 
 
 def test_models_whose_attention_is_not_standard_are_refused() -> None:
@@ -237,7 +307,7 @@ def test_other_architectures_run(kind: str) -> None:
 def test_no_story_ends_before_its_least_length(gpt2: LoadedModel) -> None:
     """Wild sampling meets one of the 10 control tokens among 509 within 120 tokens, surely
     (a chance of 1 in 10 that one story does not; of 1e-24 that none of 24 does)."""
-    batch = StoryBatch(gpt2.model, gpt2.format.control_ids)
+    batch = StoryBatch(decoder_of(gpt2), gpt2.format.control_ids)
     prompt = gpt2.format.encode("horror", "A ship")
     wild = {"temperature": 5.0, "top_k": 0, "top_p": 1.0}
     stories = [

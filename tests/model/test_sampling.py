@@ -46,7 +46,7 @@ def ours(logits: Tensor, seen: Tensor, params: SamplingParams) -> Tensor:
     n_vocab = len(logits)
     rows = BatchSampling.of([params] * N_GRID, n_vocab, CPU)
     grid = (torch.arange(N_GRID) + 0.5) / N_GRID
-    drawn = next_tokens(logits.expand(N_GRID, -1), seen.expand(N_GRID, -1), grid, rows)
+    drawn = next_tokens(logits.repeat(N_GRID, 1), seen.expand(N_GRID, -1), grid, rows)
     return torch.bincount(drawn, minlength=n_vocab) / N_GRID
 
 
@@ -98,8 +98,9 @@ def test_greedy_takes_the_likeliest_after_the_penalty() -> None:
     seen = torch.tensor([[0, 0], [0, 2]])
     greedy = SamplingParams(do_sample=False, repetition_penalty=1.2)
     rows = BatchSampling.of([greedy, greedy], 3, CPU)
-    assert next_tokens(logits, seen, torch.zeros(2), rows).tolist() == [1, 1]
-    assert penalise(logits, seen, torch.tensor([[1.0], [2.0]])).tolist() == [
+    assert next_tokens(logits.clone(), seen, torch.zeros(2), rows).tolist() == [1, 1]
+    penalise(logits, seen, torch.tensor([[1.0], [2.0]]))
+    assert logits.tolist() == [
         [2.0, 1.8999999761581421, -1.0],
         [-2.0, -1.100000023841858, -6.0],
     ]
@@ -141,8 +142,8 @@ def test_seeded_draws_follow_the_distribution() -> None:
     params = [
         SamplingParams(seed=seed, temperature=1, top_p=1, repetition_penalty=1) for seed in range(n)
     ]
-    rolls = torch.tensor([Sequence([0], p, 1).roll() for p in params])
-    logits = torch.tensor([0.6, 0.3, 0.1]).log().expand(n, -1)
+    rolls = torch.tensor([Sequence([0], p, 1).roll for p in params])
+    logits = torch.tensor([0.6, 0.3, 0.1]).log().repeat(n, 1)
     rows = BatchSampling.of(params, 3, CPU)
     drawn = next_tokens(logits, torch.zeros(n, 1, dtype=torch.int64), rolls, rows)
     shares = (torch.bincount(drawn, minlength=3) / n).tolist()
@@ -152,7 +153,7 @@ def test_seeded_draws_follow_the_distribution() -> None:
 
 
 def test_the_ends_of_the_unit_interval_choose_kept_tokens() -> None:
-    logits = torch.tensor([[0.0, 5.0, 1.0, -2.0]]).expand(2, -1)
+    logits = torch.tensor([[0.0, 5.0, 1.0, -2.0]]).repeat(2, 1)
     params = SamplingParams(top_k=2, top_p=1.0, temperature=1.0, repetition_penalty=1.0)
     rows = BatchSampling.of([params, params], 4, CPU)
     uniform = torch.tensor([0.0, 1.0])

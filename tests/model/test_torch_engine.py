@@ -22,6 +22,7 @@ from model.engine import (
     TextChunk,
 )
 from model.prompt import clean_story
+from model.runtime import Runtime, runtime_of
 from model.torch_engine import TextStream, TorchEngine, open_engine
 
 
@@ -45,7 +46,7 @@ async def test_greedy_text_is_transformers_own_while_others_come_and_go(
         greedy(f"The {word} had", max_new_tokens=dice.randint(5, 40))
         for word in ("robot", "dog", "letter", "map", "bridge", "coin", "door", "road")
     ]
-    async with TorchEngine(lambda: loaded, slots=3, threads=1) as engine:
+    async with TorchEngine(lambda: runtime_of(loaded, "float32"), slots=3, threads=1) as engine:
 
         async def disturb() -> None:
             for seed in range(6):
@@ -68,7 +69,7 @@ async def test_a_prompt_longer_than_the_context_keeps_its_end_and_leaves_room(
     gpt2: LoadedModel,
 ) -> None:
     prompt = "The road was not there yesterday. " * 40
-    async with TorchEngine(lambda: gpt2, threads=1) as engine:
+    async with TorchEngine(lambda: runtime_of(gpt2, "float32"), threads=1) as engine:
         chunks = await chunks_of(engine, greedy(prompt, max_new_tokens=1000))
         short = await chunks_of(engine, greedy(prompt, max_new_tokens=10))
     kept = gpt2.format.encode("horror", prompt, gpt2.info.context_length // 2)
@@ -81,7 +82,7 @@ async def test_a_prompt_longer_than_the_context_keeps_its_end_and_leaves_room(
 async def test_control_tokens_end_a_story_and_are_never_shown(gpt2: LoadedModel) -> None:
     table = [genre.token for genre in gpt2.format.table]
     seen_stop = False
-    async with TorchEngine(lambda: gpt2, slots=16, threads=1) as engine:
+    async with TorchEngine(lambda: runtime_of(gpt2, "float32"), slots=16, threads=1) as engine:
         stories = await asyncio.gather(
             *(
                 chunks_of(
@@ -103,23 +104,24 @@ async def test_control_tokens_end_a_story_and_are_never_shown(gpt2: LoadedModel)
 async def test_one_failure_is_told_and_the_engine_goes_on(
     gpt2: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def forward(**inputs: Any) -> Any:
+    def forward(*inputs: Any) -> Any:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 PB")
 
-    async with TorchEngine(lambda: gpt2, threads=1) as engine:
+    runtime = runtime_of(gpt2, "float32")
+    async with TorchEngine(lambda: runtime, threads=1) as engine:
         before = await chunks_of(engine, greedy("A ship"))
         with monkeypatch.context() as patch:
-            patch.setattr(gpt2.model, "forward", forward)
+            patch.setattr(runtime.decoder, "forward", forward)
             with pytest.raises(GenerationFailed, match="out of memory: set fewer slots"):
                 await chunks_of(engine, greedy("A ship"))
-            patch.setattr(gpt2.model, "forward", lambda **inputs: 1 / 0)
+            patch.setattr(runtime.decoder, "forward", lambda *inputs: 1 / 0)
             with pytest.raises(GenerationFailed, match="ZeroDivisionError: division by zero"):
                 await chunks_of(engine, greedy("A ship"))
         assert await chunks_of(engine, greedy("A ship")) == before
 
 
 async def test_closing_the_engine_ends_what_is_being_written(gpt2: LoadedModel) -> None:
-    engine = TorchEngine(lambda: gpt2, slots=1, threads=1)
+    engine = TorchEngine(lambda: runtime_of(gpt2, "float32"), slots=1, threads=1)
     async with engine:
         writing = engine.generate(greedy("A ship", max_new_tokens=1))
         waiting = asyncio.create_task(chunks_of(engine, greedy("A ship", max_new_tokens=120)))
@@ -130,7 +132,7 @@ async def test_closing_the_engine_ends_what_is_being_written(gpt2: LoadedModel) 
 
 
 async def test_what_goes_wrong_in_loading_is_raised_on_opening() -> None:
-    def load() -> LoadedModel:
+    def load() -> Runtime:
         raise ModelUnusable("broken")
 
     with pytest.raises(ModelUnusable, match="broken"):
@@ -147,7 +149,7 @@ async def test_a_machine_without_torch_is_told_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(EngineError, match=r"torch is not installed.*cliffhanger\[worker\]"):
-        async with TorchEngine(lambda: gpt2):
+        async with TorchEngine(lambda: runtime_of(gpt2, "float32")):
             pass
 
 
@@ -162,7 +164,7 @@ async def test_text_that_cannot_be_decoded_ends_its_story_alone(
         return add(self, tokens, final=final)
 
     monkeypatch.setattr(TextStream, "add", add_or_fail)
-    async with TorchEngine(lambda: gpt2, slots=1, threads=1) as engine:
+    async with TorchEngine(lambda: runtime_of(gpt2, "float32"), slots=1, threads=1) as engine:
         with pytest.raises(GenerationFailed, match="ValueError: no such token"):
             await chunks_of(engine, greedy("bad", max_new_tokens=30))
         assert await chunks_of(engine, greedy("A ship", max_new_tokens=30))
@@ -171,9 +173,9 @@ async def test_text_that_cannot_be_decoded_ends_its_story_alone(
 async def test_loading_does_not_block_the_loop(gpt2: LoadedModel) -> None:
     go = threading.Event()
 
-    def load() -> LoadedModel:
+    def load() -> Runtime:
         assert go.wait(30)
-        return gpt2
+        return runtime_of(gpt2, "float32")
 
     async def free_it() -> None:
         go.set()
@@ -186,7 +188,8 @@ async def test_loading_does_not_block_the_loop(gpt2: LoadedModel) -> None:
 @given(text=st.text(st.characters(max_codepoint=0x3FFFF, exclude_categories=["Cs", "Cc"])))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_text_comes_out_in_whole_letters(gpt2: LoadedModel, text: str) -> None:
-    stream = TextStream(gpt2, gpt2.format.encode("horror", "Once"))
+    prompt = gpt2.format.encode("horror", "Once")
+    stream = TextStream(gpt2.tokenizer, gpt2.format.control_ids, prompt)
     tokens = gpt2.format.encode_text(text)
     pieces = [stream.add([token]) for token in tokens]
     assert "".join([*pieces, stream.add([], final=True)]) == text.rstrip("\ufffd")
@@ -195,9 +198,9 @@ def test_text_comes_out_in_whole_letters(gpt2: LoadedModel, text: str) -> None:
 
 def test_half_a_letter_at_the_end_is_dropped(gpt2: LoadedModel) -> None:
     half, *rest = gpt2.format.encode_text("é!")
-    stream = TextStream(gpt2, [])
+    stream = TextStream(gpt2.tokenizer, frozenset(), [])
     assert [stream.add([half]), stream.add(rest)] == ["", "é!"]
-    assert TextStream(gpt2, []).add([half], final=True) == ""
+    assert TextStream(gpt2.tokenizer, frozenset(), []).add([half], final=True) == ""
 
 
 @pytest.mark.model

@@ -97,8 +97,10 @@ def write_stories(
     early as if it had been written to the limit. Raises GenerationFailed.
     """
 
+    from model.runtime import runtime_of
+
     async def write_all() -> list[Written]:
-        async with TorchEngine(lambda: loaded, slots=batch_size) as engine:
+        async with TorchEngine(lambda: runtime_of(loaded), slots=batch_size) as engine:
             return await asyncio.gather(
                 *(_write(engine, loaded, ask, sampling, advance) for ask in asks)
             )

@@ -1,0 +1,77 @@
+"""A loaded model made ready to write: the fastest decoder that says what the model says."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from model.architecture import architecture_of, layer_weights, outer_weights
+from model.decoder import Decoder
+from model.engine import EngineInfo, ModelUnusable
+from model.fast_decoder import FastDecoder
+from model.general_decoder import GeneralDecoder, decoder_gap
+from model.linears import Precision, best_precision, runnable
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from model.checkpoint import LoadedModel
+    from model.prompt import PromptFormat
+
+log = logging.getLogger(__name__)
+
+_MOST_GAP: dict[Precision, float] = {"float32": 1e-3, "float16": 5e-2, "bfloat16": 3e-1}
+"""Of the largest logit, in models of random weights; another architecture is off by about one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What an engine needs of a model."""
+
+    decoder: Decoder
+    tokenizer: PreTrainedTokenizerBase
+    format: PromptFormat
+    info: EngineInfo
+
+
+def runtime_of(loaded: LoadedModel, precision: Precision | Literal["auto"] = "auto") -> Runtime:
+    """`loaded` with weights in `precision`; "auto" takes the device's fastest.
+
+    A model of another kind than `model.architecture` knows runs as it was loaded. Raises
+    ModelUnusable where the device cannot do `precision`.
+    """
+    device = loaded.model.device
+    if precision == "auto":
+        precision = best_precision(device)
+    if not runnable(precision, device):
+        raise ModelUnusable(f"this {device.type} has no {precision}; set PRECISION to auto")
+    decoder = _fast(loaded, precision)
+    if decoder is None:
+        return Runtime(GeneralDecoder(loaded.model), loaded.tokenizer, loaded.format, loaded.info)
+    info = dataclasses.replace(loaded.info, dtype=precision)
+    return Runtime(decoder, loaded.tokenizer, loaded.format, info)
+
+
+@torch.inference_mode()
+def _fast(loaded: LoadedModel, precision: Precision) -> FastDecoder | None:
+    model = loaded.model
+    architecture = architecture_of(model)
+    if architecture is None:
+        return None
+    decoder = FastDecoder(
+        architecture, outer_weights(model), layer_weights(model), precision, model.device
+    )
+    gap = decoder_gap(model, decoder)
+    if gap < _MOST_GAP[precision]:
+        return decoder
+    log.warning(
+        "%s runs the slow way: our own loop is off by %.2g of the largest logit; "
+        "please report this model",
+        loaded.info.model,
+        gap,
+    )
+    return None
