@@ -10,6 +10,7 @@ from typing import Any
 from bot.community_settings import CommunitySettings
 from bot.domain import AuditEntry, Caller
 from bot.errors import NotAChoice, NotManager, OutOfBounds
+from bot.moderation import check_entries
 from bot.store import StoryStore
 from bot.texts import languages
 from model.genres import GenreTable
@@ -30,10 +31,12 @@ class Administration:
     async def change(self, caller: Caller, name: str, value: Any) -> CommunitySettings:
         """Give one setting another value, on disk and in the trail when this returns.
 
-        Raises OutOfBounds, NotAChoice.
+        Raises OutOfBounds, NotAChoice, BadPattern, WordListTooLong.
         """
         member_id, community_id = await self._enter(caller)
         now = await self._store.community_settings(community_id)
+        if name == "words":
+            value = check_entries(value)
         if bounds := CommunitySettings.bounds(name):
             changed = _numbered(now, name, value, *bounds)
         else:

@@ -43,6 +43,8 @@ class CommunitySettings(BaseModel):
     """Whoever has one of these is free of this quota and cooldown."""
     age_restricted_only: bool = False
     """Stories only in channels that the platform shows to adults alone."""
+    words: tuple[str, ...] = ()
+    """Not welcome in prompts and stories, on top of the operator's: see bot.moderation."""
     language: Annotated[str, Field(max_length=35)] = ""
     """Of what everybody reads; "": the community's language on its platform."""
 

@@ -7,7 +7,8 @@ CliffhangerError
 │   │   ├── PromptTooLong / TitleTooLong
 │   │   ├── NothingToRead     only whitespace or control characters
 │   │   ├── NotANumber / NotAChoice / OutOfBounds / UnknownCommand
-│   │   └── BlockedWords
+│   │   ├── BlockedWords
+│   │   └── BadPattern / WordListTooLong
 │   ├── NotPossible           well put, but not allowed or not there
 │   │   ├── StoryNotFound / NoStories
 │   │   ├── OwnStory
@@ -120,6 +121,18 @@ class BlockedWords(BadInput):
     """The operator's or the community's word list refuses this text."""
 
     key = "error-blocked-words"
+
+
+class BadPattern(BadInput):
+    """values: given. Not a pattern of RE2, or one that matches every text."""
+
+    key = "error-bad-pattern"
+
+
+class WordListTooLong(BadInput):
+    """values: entries, length (most entries, and most characters of one)."""
+
+    key = "error-word-list-too-long"
 
 
 class NotPossible(MemberError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
@@ -17,7 +17,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 
 from bot.domain import Provenance, Relation, Status, Story, StoryUpdate
 from bot.errors import StoreBusy
-from bot.moderation import mask_blocked
+from bot.moderation import WordList
 from bot.queue import Job, JobUpdate, StoryQueue
 from bot.store import StoryStore
 from model.engine import GenerationRequest
@@ -76,13 +76,13 @@ class Follower:
         store: StoryStore,
         queue: StoryQueue,
         genres: GenreTable,
-        blocked_words: Sequence[str],
+        words: WordList,
         story: Story,
     ) -> None:
         self._store = store
         self._queue = queue
         self._genres = genres
-        self._blocked_words = blocked_words
+        self._words = words
         self._story = replace(story, status=Status.QUEUED)
         self._context = ""
         self._cancel_asked = False
@@ -196,7 +196,7 @@ class Follower:
         self._text_heard.add(update.completion[len(self._heard) :])
         self._heard = update.completion
         text = self._text_heard.whole() if final else self._text_heard.so_far()
-        return mask_blocked(text, self._blocked_words)
+        return self._words.mask(text)
 
     def _adds_words(self, text: str) -> bool:
         """Whether anything readable comes after the opening."""

@@ -1,17 +1,30 @@
 """What may be typed and what may be shown: harmless characters, bounded length, no blocked words.
 
-Pure functions. Escaping for a platform's markup is that platform's affair.
+Pure functions. Escaping for a platform's markup is that platform's affair. Patterns run in RE2,
+whose time is linear in the text whatever the pattern (https://github.com/google/re2).
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
-from bot.errors import BlockedWords, NothingToRead, PromptTooLong, TitleTooLong
+from bot.errors import (
+    BadPattern,
+    BlockedWords,
+    NothingToRead,
+    PromptTooLong,
+    TitleTooLong,
+    WordListTooLong,
+)
 from model.prompt import without_quotes
+
+log = logging.getLogger(__name__)
 
 MAX_COMBINING = 4
 """Marks kept on one letter. Hindi and Hebrew words stack three or four; "zalgo" stacks dozens."""
@@ -94,6 +107,77 @@ def mask_blocked(text: str, blocked: Sequence[str]) -> str:
     return _pattern(tuple(blocked)).sub(
         lambda found: MASK * len(found.group()) if _is_word(found) else found.group(), text
     )
+
+
+# -- a community's own list --------------------------------------------------------------------
+MAX_ENTRIES, MAX_ENTRY_CHARS = 200, 100
+_PATTERN_MEMORY = 1 << 20
+"""Bytes RE2 may take for one pattern; it refuses a pattern that needs more."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordList:
+    """What is not welcome in a community: the operator's words, and its own."""
+
+    words: tuple[str, ...] = ()
+    entries: tuple[str, ...] = ()
+    """The community's: words, and patterns between slashes (`/colou?r/`)."""
+
+    def refuse(self, text: str) -> None:
+        """Raises BlockedWords if any of it stands in `text`."""
+        refuse_blocked(text, (*self.words, *self._own_words))
+        if any(pattern.search(text) for pattern in self._patterns):
+            raise BlockedWords
+
+    def mask(self, text: str) -> str:
+        """The text with each of them covered, letter by letter."""
+        text = mask_blocked(text, (*self.words, *self._own_words))
+        for pattern in self._patterns:
+            text = pattern.sub(lambda found: MASK * len(found.group()), text)
+        return text
+
+    @property
+    def _own_words(self) -> tuple[str, ...]:
+        return tuple(entry for entry in self.entries if not _is_pattern(entry))
+
+    @property
+    def _patterns(self) -> list[Any]:
+        compiled = (_compiled(entry[1:-1]) for entry in self.entries if _is_pattern(entry))
+        return [pattern for pattern in compiled if pattern is not None]
+
+
+def check_entries(lines: Iterable[str]) -> list[str]:
+    """A community's list as it is kept: one entry a line, no blank ones, none twice.
+
+    Raises BadPattern, WordListTooLong.
+    """
+    entries = list(dict.fromkeys(entry for line in lines if (entry := sanitize(line))))
+    if len(entries) > MAX_ENTRIES or any(len(entry) > MAX_ENTRY_CHARS for entry in entries):
+        raise WordListTooLong(entries=MAX_ENTRIES, length=MAX_ENTRY_CHARS)
+    for entry in entries:
+        if _is_pattern(entry) and _compiled(entry[1:-1]) is None:
+            raise BadPattern(given=entry)
+    return entries
+
+
+def _is_pattern(entry: str) -> bool:
+    return len(entry) > 2 and entry.startswith("/") and entry.endswith("/")
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> Any | None:
+    """A pattern for RE2, in any case; None where it is none, or would cover every text."""
+    import re2
+
+    options = re2.Options()
+    options.case_sensitive = options.log_errors = False
+    options.max_mem = _PATTERN_MEMORY
+    try:
+        compiled = re2.compile(pattern, options)
+    except re2.error as error:
+        log.info("not a pattern: /%s/ (%s)", pattern, error)
+        return None
+    return None if compiled.search("") else compiled
 
 
 def _is_readable(text: str) -> bool:

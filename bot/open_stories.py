@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 
 from bot.domain import Status, Story, StoryUpdate
 from bot.errors import Stopping, StoryNotFound
 from bot.follower import MAX_ATTEMPTS, Follower
+from bot.moderation import WordList
 from bot.queue import StoryQueue
 from bot.store import StoryStore
 from model.genres import GenreTable
@@ -29,7 +30,7 @@ class OpenStories:
         store: StoryStore,
         queue: StoryQueue,
         genres: GenreTable,
-        blocked_words: Sequence[str],
+        blocked_words: tuple[str, ...],
     ) -> None:
         self._store = store
         self._queue = queue
@@ -56,7 +57,9 @@ class OpenStories:
 
     async def submit(self, story: Story, *, even_if_full: bool = False) -> None:
         """Put a recorded story in line and follow it. Raises QueueFull, Stopping."""
-        follower = Follower(self._store, self._queue, self._genres, self._blocked_words, story)
+        settings = await self._store.community_settings(story.community_id)
+        words = WordList(self._blocked_words, settings.words)
+        follower = Follower(self._store, self._queue, self._genres, words, story)
         await follower.submit(even_if_full=even_if_full)
         if self.is_stopping:  # since it was asked for; nobody would wait for the follower
             raise Stopping

@@ -45,7 +45,7 @@ from bot.errors import (
     UnknownGenre,
 )
 from bot.limits import Limits, check_pace, check_place
-from bot.moderation import check_prompt, check_title, refuse_blocked
+from bot.moderation import WordList, check_prompt, check_title
 from bot.open_stories import OpenStories
 from bot.queue import StoryQueue
 from bot.settings import Length, Settings
@@ -86,6 +86,7 @@ class _Place:
     member_id: int
     community_id: int
     settings: CommunitySettings
+    words: WordList
 
 
 class StoryService:
@@ -139,7 +140,7 @@ class StoryService:
         row = self._genre(genre, place.settings.genres)
         prompt = check_prompt(prompt, self._rules.max_prompt_chars)
         title = check_title(title, self._rules.max_title_chars)
-        refuse_blocked(f"{title}\n{prompt}", self._rules.blocked_words)
+        place.words.refuse(f"{title}\n{prompt}")
         begin = opening(row.name, title, prompt, table=self._genres)
         sampling = self._rules.sampling(length or place.settings.length, _new_seed())
         return await self._ask(place, row.name, title, begin, sampling)
@@ -154,7 +155,7 @@ class StoryService:
             raise NotFinished(id=story_id)
         place = await self._admit(caller)
         prompt = check_prompt(prompt, self._rules.max_prompt_chars)
-        refuse_blocked(prompt, self._rules.blocked_words)
+        place.words.refuse(prompt)
         genre = self._genre(parent.genre, place.settings.genres).name
         sampling = replace(parent.sampling, seed=_new_seed())
         return await self._ask(
@@ -167,7 +168,7 @@ class StoryService:
         place = await self._admit(caller)
         # The genre table and the blocked words may have changed since.
         genre = self._genre(old.genre, place.settings.genres).name
-        refuse_blocked(f"{old.title}\n{old.prompt}", self._rules.blocked_words)
+        place.words.refuse(f"{old.title}\n{old.prompt}")
         sampling = replace(old.sampling, seed=_new_seed())
         return await self._ask(place, genre, old.title, old.prompt, sampling, old, Relation.VERSION)
 
@@ -356,7 +357,8 @@ class StoryService:
         member, community = await self._store.enter(caller)
         settings = await self._store.community_settings(community.id)
         check_place(caller, settings)
-        return _Place(caller, member.id, community.id, settings)
+        words = WordList(self._rules.blocked_words, settings.words)
+        return _Place(caller, member.id, community.id, settings, words)
 
     def _genre(self, text: str, allowed: Sequence[str] = ()) -> Genre:
         """A genre of the table, and of those `allowed` unless that leaves none."""

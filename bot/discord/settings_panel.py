@@ -25,6 +25,9 @@ NAMES = tuple(CommunitySettings.model_fields)
 LENGTHS = ("short", "medium", "long")
 HISTORY = 10
 """Entries on one page."""
+MAX_FIELD = 4_000
+"""Characters a form's field takes (docs: components/reference#text-input)."""
+MAX_LABEL = 45
 OWN_LANGUAGE = "-"
 """Stands for "" in a menu, whose values are never empty."""
 _PICKERS = {"channels": "channel", "exempt_roles": "role"}
@@ -61,12 +64,17 @@ def panel(settings: CommunitySettings, genres: GenreTable, locale: str, editing:
     history = Button("settings:history:0", say("button-history", locale), "📜")
     menus: tuple[Menu | Picker, ...] = (pick,)
     buttons: tuple[Button, ...] = (history,)
-    if editing and CommunitySettings.bounds(editing):
-        enter = Button(f"settings:enter:{editing}", say("button-enter", locale), "✏️")
-        buttons = (enter, history)
+    if editing and _is_typed(editing):
+        label = say("button-edit-list" if editing == "words" else "button-enter", locale)
+        buttons = (Button(f"settings:enter:{editing}", label, "✏️"), history)
     elif editing:
         menus = (pick, _editor(editing, getattr(settings, editing), genres, locale))
     return Card("\n".join(lines), say("settings-title", locale), buttons=buttons, menus=menus)
+
+
+def _is_typed(name: str) -> bool:
+    """Whether a form asks for it; all else is chosen from a menu."""
+    return name == "words" or CommunitySettings.bounds(name) is not None
 
 
 def _editor(name: str, value: Any, genres: GenreTable, locale: str) -> Menu | Picker:
@@ -106,6 +114,8 @@ def shown(name: str, value: Any, genres: GenreTable, locale: str) -> str:
         return ", ".join(f"<@&{one}>" for one in value)
     if name == "genres" and value:
         return escape(", ".join(_label(one, genres) for one in value))
+    if name == "words" and value:
+        return say("setting-entries", locale, n=len(value))
     if name in ("length", "longest"):
         return say(f"length-{value}", locale)
     if isinstance(value, bool):
@@ -190,24 +200,36 @@ class SetSetting(Choosable, template=r"settings:set:(?P<name>\w+)"):
         await _change(interaction, name, value)
 
 
-class EnterNumber(Pressable, template=r"settings:enter:(?P<name>\w+)"):
-    """Ask for a number."""
+class EnterSetting(Pressable, template=r"settings:enter:(?P<name>\w+)"):
+    """Ask for a number, or for the words, in a form."""
 
     async def pressed(self, interaction: Interaction) -> None:
         name, locale = self.match["name"], locale_of(interaction)
-        title = say(f"setting-{name}", locale)
-        least, most = CommunitySettings.bounds(name) or (0, 0)
-        number: discord.ui.TextInput[discord.ui.Modal] = discord.ui.TextInput(
-            label=f"{title} ({least}–{most})", custom_id="number", max_length=12
-        )
-        await show_form(interaction, f"settings:entered:{name}", title, [number])
+        title, least_most = say(f"setting-{name}", locale), CommunitySettings.bounds(name)
+        field: discord.ui.TextInput[discord.ui.Modal]
+        if least_most is None:
+            administration = interaction.client.desk.service.administration
+            now = await administration.settings(caller_of(interaction))
+            field = discord.ui.TextInput(
+                label=say(f"setting-about-{name}", locale)[:MAX_LABEL],
+                style=discord.TextStyle.paragraph,
+                default="\n".join(getattr(now, name))[:MAX_FIELD],
+                max_length=MAX_FIELD,
+                required=False,
+                custom_id="value",
+            )
+        else:
+            label = f"{title} ({least_most[0]}–{least_most[1]})"
+            field = discord.ui.TextInput(label=label[:MAX_LABEL], max_length=12, custom_id="value")
+        await show_form(interaction, f"settings:entered:{name}", title, [field])
 
 
 async def _entered(
     interaction: Interaction, match: re.Match[str], fields: Mapping[str, str]
 ) -> None:
     await hold(interaction)
-    await _change(interaction, match["name"], fields["number"])
+    name, typed = match["name"], fields["value"]
+    await _change(interaction, name, typed.splitlines() if name == "words" else typed)
 
 
 class ShowHistory(Pressable, template=r"settings:history:(?P<page>\d{1,6})"):
@@ -236,7 +258,7 @@ class BackToSettings(Pressable, template="settings:back"):
 SETTINGS_ITEMS: tuple[type[Pressable], ...] = (
     PickSetting,
     SetSetting,
-    EnterNumber,
+    EnterSetting,
     ShowHistory,
     BackToSettings,
 )

@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
-from fakes.core import Core, caller
+from fakes.core import Core, caller, telling
 
 from bot.domain import AuditEntry, Caller
 from bot.errors import (
     AdultsOnly,
+    BadPattern,
+    BlockedWords,
     CoolingDown,
     NotAChoice,
     NotInThisChannel,
@@ -157,3 +159,19 @@ async def test_anybody_learns_the_language(core: Core) -> None:
     assert await core.service.administration.language(ADA) == ""
     await core.service.administration.change(BOSS, "language", "en")
     assert await core.service.administration.language(ADA) == "en"
+
+
+async def test_words_of_the_community_are_refused_and_covered(make_core: MakeCore) -> None:
+    core = await make_core(engine=telling(" said gadzooks and damn."), blocked_words=("damn",))
+    words = ["gadzooks", "/zounds+/"]
+    changed = await core.service.administration.change(BOSS, "words", [*words, " gadzooks "])
+    assert changed.words == ("gadzooks", "/zounds+/")
+    for prompt in ("Gadzooks", "Zoundss", "Damn"):
+        with pytest.raises(BlockedWords):
+            await core.service.write(ADA, "horror", prompt)
+    story = await core.service.write(ADA, "horror", "He")
+    assert (await core.ended(story.id)).text == "He said •••••••• and ••••."
+    elsewhere = await core.service.write(caller("ada", "other"), "horror", "He")
+    assert (await core.ended(elsewhere.id)).text == "He said gadzooks and ••••."
+    with pytest.raises(BadPattern):
+        await core.service.administration.change(BOSS, "words", ["/(/"])

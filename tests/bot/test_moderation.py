@@ -8,9 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.errors import BlockedWords, NothingToRead, PromptTooLong, TitleTooLong
+from bot.errors import (
+    BadPattern,
+    BlockedWords,
+    NothingToRead,
+    PromptTooLong,
+    TitleTooLong,
+    WordListTooLong,
+)
 from bot.moderation import (
     MAX_COMBINING,
+    WordList,
+    check_entries,
     check_prompt,
     check_title,
     mask_blocked,
@@ -193,3 +202,47 @@ def test_masked_text_is_as_long_and_passes(text: str, words: list[str]) -> None:
     masked = mask_blocked(text, words)
     assert len(masked) == len(text)
     refuse_blocked(masked, words)
+
+
+# -- a community's own list ------------------------------------------------------------------------
+LIST = WordList(("damn",), ("gadzooks", "/h[aä]ng(ing)?/"))
+
+
+@pytest.mark.parametrize("text", ["Damn it", "GADZOOKS!", "a hanging man", "HÄNG"])
+def test_the_operators_words_the_communitys_and_its_patterns_are_refused(text: str) -> None:
+    with pytest.raises(BlockedWords):
+        LIST.refuse(text)
+
+
+def test_they_are_covered_letter_by_letter() -> None:
+    assert LIST.mask("Damn, gadzooks: hÄnging.") == "••••, ••••••••: •••••••."
+    LIST.refuse(LIST.mask("Damn, gadzooks: hÄnging."))
+    assert WordList().mask("Damn") == "Damn"
+
+
+def test_a_list_is_kept_without_blank_or_double_entries() -> None:
+    lines = ["  gadzooks ", "", "gad\u202ezooks", "/a+b/", "//", "a/b"]
+    assert check_entries(lines) == ["gadzooks", "/a+b/", "//", "a/b"]
+
+
+@pytest.mark.parametrize("pattern", ["/(a/", "/a*/", "/(?=a)b/", r"/(a)\1/", "/((a{900}){900})/"])
+def test_a_pattern_that_cannot_be_used_is_refused(pattern: str) -> None:
+    with pytest.raises(BadPattern) as refused:
+        check_entries(["fine", pattern])
+    assert refused.value.values == {"given": pattern}
+    WordList((), (pattern,)).refuse("aaa")  # kept by another version: passed over
+
+
+def test_a_list_has_its_limits() -> None:
+    with pytest.raises(WordListTooLong):
+        check_entries(f"word {n}" for n in range(201))
+    with pytest.raises(WordListTooLong):
+        check_entries(["x" * 101])
+
+
+def test_a_pattern_that_would_hang_others_takes_its_time_once() -> None:
+    """Backtracking, `(a+)+$` takes 2**n steps on n letters: for these, longer than the universe."""
+    evil = WordList((), ("/(a+)+$/", "/(x+x+)+y/"))
+    text = "a" * 20_000 + "!" + "x" * 20_000
+    evil.refuse(text)
+    assert evil.mask(text) == text

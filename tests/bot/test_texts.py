@@ -85,6 +85,15 @@ ERRORS: list[tuple[MemberError, str]] = [
         errors.BlockedWords(),
         "That has a word in it which is not welcome here. Please put it another way.",
     ),
+    (
+        errors.BadPattern(given="/(a/"),
+        "I can't use the pattern /(a/. It may not match everything, and it can't look around "
+        "or back.",
+    ),
+    (
+        errors.WordListTooLong(entries=200, length=100),
+        "The list takes 200 entries of up to 100 characters each.",
+    ),
     (errors.StoryNotFound(id=12345), "There is no story #12345 here."),
     (errors.NoStories(), "No stories here yet. Begin one with /story."),
     (errors.OwnStory(id=1), "You can't vote on your own story. Others will."),

@@ -21,6 +21,8 @@ error-not-a-choice = { $given ->
    *[other] I don't know the { $what } “{ $given }”. Choose one of: { $choices }.
 }
 error-blocked-words = That has a word in it which is not welcome here. Please put it another way.
+error-bad-pattern = I can't use the pattern { $given }. It may not match everything, and it can't look around or back.
+error-word-list-too-long = The list takes { $entries } entries of up to { $length } characters each.
 error-story-not-found = There is no story #{ $id } here.
 error-no-stories = No stories here yet. Begin one with /story.
 error-own-story = You can't vote on your own story. Others will.
@@ -189,6 +191,7 @@ setting-daily_quota = Stories a day
 setting-cooldown_s = Pause between stories
 setting-exempt_roles = Exempt roles
 setting-age_restricted_only = Adults only
+setting-words = Unwelcome words
 setting-language = Language
 setting-about-channels = Where stories may be asked for
 setting-about-genres = Which genres may be asked for
@@ -198,15 +201,21 @@ setting-about-daily_quota = How many one member may ask for in 24 hours
 setting-about-cooldown_s = Seconds between two stories of one member
 setting-about-exempt_roles = Free of your daily number and your pause
 setting-about-age_restricted_only = Stories in age-restricted channels only
+setting-about-words = One a line; /colou?r/ is a pattern
 setting-about-language = Of what everybody reads here
 setting-default-channels = everywhere
 setting-default-genres = all
 setting-default-daily_quota = as many as the bot allows
 setting-default-cooldown_s = none
 setting-default-exempt_roles = none
+setting-default-words = those of the bot's operator
 setting-default-language = the community's own
 setting-yes = yes
 setting-no = no
+setting-entries = { $n ->
+    [one] one of your own
+   *[other] { $n } of your own
+}
 audit-title = Who changed what
 audit-nothing = Nothing has been changed yet.
 audit-setting = { $actor } changed “{ $setting }” from { $before } to { $after }.
@@ -214,6 +223,7 @@ help-settings = what holds for stories here; for those who manage this community
 
 ## Buttons
 button-enter = Enter a number
+button-edit-list = Edit the list
 button-history = Who changed what
 button-back = Back
 button-newer = Newer

@@ -36,11 +36,11 @@ async def choose(stage: Stage, boss: User, message: Message, name: str, *values:
     await stage.fake.until(lambda: len(message.versions) > seen, "the change")
 
 
-async def enter(stage: Stage, boss: User, message: Message, name: str, number: str) -> Interaction:
-    """Pick a setting and enter a number for it."""
+async def enter(stage: Stage, boss: User, message: Message, name: str, value: str) -> Interaction:
+    """Pick a setting and type its value into its form."""
     await pick(stage, boss, message, name)
-    form = await (await stage.fake.press(boss, message, "Enter a number")).responded()
-    return await stage.fake.modal_submit(form, number=number)
+    form = await (await stage.fake.press(boss, message, "✏️")).responded()
+    return await stage.fake.modal_submit(form, value=value)
 
 
 async def test_every_setting_is_shown_with_its_default(stage: Stage, boss: User) -> None:
@@ -55,6 +55,7 @@ async def test_every_setting_is_shown_with_its_default(stage: Stage, boss: User)
         "**Pause between stories**: none",
         "**Exempt roles**: none",
         "**Adults only**: no",
+        "**Unwelcome words**: those of the bot's operator",
         "**Language**: the community's own",
     ]
 
@@ -142,6 +143,22 @@ async def test_a_number_that_will_not_do(stage: Stage, boss: User) -> None:
     assert "**Stories a day**: as many" in message.text
 
 
+async def test_unwelcome_words(stage: Stage, boss: User) -> None:
+    message = await opened(stage, boss)
+    await enter(stage, boss, message, "words", "gadzooks\n\n/col+ou?r/\n")
+    await stage.fake.until(lambda: "words**: 2 of your own" in message.text, "the words")
+    await (await stage.ask(prompt="Gadzooks!")).message("not welcome here")
+    await (await stage.ask(prompt="A collor film")).message("not welcome here")
+    await pick(stage, boss, message, "words")
+    form = await (await stage.fake.press(boss, message, "Edit the list")).responded()
+    assert form.modal is not None
+    assert "gadzooks\n/col+ou?r/" in str(form.modal["components"][0]).replace("\\n", "\n")
+    answer = await stage.fake.modal_submit(form, value="/(a/")
+    said = await answer.message("I can't use the pattern /(a/")
+    assert said.ephemeral
+    assert "2 of your own" in message.text
+
+
 async def test_who_changed_what(stage: Stage, boss: User) -> None:
     message = await opened(stage, boss)
     for n in range(12):
@@ -162,7 +179,7 @@ async def test_the_panel_works_after_a_restart_forms_included(stage: Stage, boss
     await pick(stage, boss, message, "daily_quota")
     form = await (await stage.fake.press(boss, message, "Enter a number")).responded()
     await stage.start()
-    await stage.fake.modal_submit(form, number="4")
+    await stage.fake.modal_submit(form, value="4")
     await stage.fake.until(lambda: "**Stories a day**: 4" in message.text, "the number")
 
 
