@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -150,48 +151,34 @@ class RemoteEngine:
     async def _pieces(
         self, opened: _Opened, genre: Genre, request: GenerationRequest
     ) -> AsyncGenerator[Piece, None]:
-        """The completion. A prompt too long for the context loses words on its left."""
+        """The completion. A prompt too long for the context loses its beginning."""
         sampling, text = request.sampling, request.prompt.strip()
         has_tokens = opened.info.has_genre_tokens
-        n_most = await self._n_most(opened, self._prompt(genre, text, has_tokens), sampling)
-        half = opened.info.context_length // 2 or n_most
         while True:
-            fields = _standard(sampling, n_most) | {
-                "model": opened.model,
-                "prompt": self._prompt(genre, text, has_tokens),
-            }
-            stream = opened.client.complete(fields, _extensions(sampling, n_most, has_tokens))
+            prompt = self._prompt(genre, text, has_tokens)
             try:
+                n_most = await _n_most(opened, prompt, sampling)
+                stream = opened.client.complete(
+                    _standard(opened.model, prompt, sampling, n_most),
+                    _extensions(prompt, sampling, n_most, has_tokens),
+                )
                 async with aclosing(stream) as pieces:
                     async for piece in pieces:
                         yield piece
                 return
+            except _TooLong as error:
+                share = error.share
             except ServerRefused as refused:
                 if not refused.too_long:
                     raise
-                if n_most > half:
-                    n_most = half
-                elif text:
-                    words = text.split(" ")
-                    text = " ".join(words[(len(words) + 1) // 2 :])
-                else:
-                    raise GenerationFailed(
-                        f"the model's context has no room for {n_most} tokens; lower LENGTH_SHORT, "
-                        "LENGTH_MEDIUM and LENGTH_LONG"
-                    ) from refused
-
-    async def _n_most(self, opened: _Opened, prompt: str, sampling: SamplingParams) -> int:
-        """Most tokens to write; the server has to count the prompt's for `max_length`."""
-        if sampling.max_length is None:
-            return sampling.max_new_tokens
-        n_prompt = await _n_prompt_tokens(opened.client, opened.model, prompt)
-        if n_prompt is None:
-            raise GenerationFailed("this model server does not count tokens: leave max_length out")
-        if (room := sampling.max_length - n_prompt) < 1:
-            raise GenerationFailed(
-                f"max_length is {sampling.max_length}, but the prompt alone has {n_prompt} tokens"
-            )
-        return min(sampling.max_new_tokens, room)
+                share = 0.5
+            if not text:
+                raise GenerationFailed(
+                    f"the model's context has no room for {sampling.max_new_tokens} tokens; lower "
+                    "LENGTH_SHORT, LENGTH_MEDIUM and LENGTH_LONG"
+                )
+            text = text[math.ceil(len(text) * share) :]
+            text = text.partition(" ")[2] or text  # from a whole word on
 
     def _prompt(self, genre: Genre, text: str, has_tokens: bool) -> str:
         """As `PromptFormat.encode`, but as text; a BOS of the model's own is the server's task."""
@@ -237,7 +224,8 @@ class RemoteEngine:
         """
         tokens = [BOS, *(genre.token for genre in self._genres)][:_MOST_PROBED]
         try:
-            n_read = await _n_prompt_tokens(client, model, "".join(tokens) * _PROBE_REPEATS)
+            probe = "".join(tokens) * _PROBE_REPEATS
+            n_read = await _n_prompt_tokens(client, model, probe, has_bos=True)
         except ServerRefused as refused:
             if not refused.too_long:
                 raise
@@ -248,20 +236,61 @@ class RemoteEngine:
         return n_read is not None and n_read <= len(tokens) * _PROBE_REPEATS + _PROBE_MARGIN
 
 
-async def _n_prompt_tokens(client: CompletionsClient, model: str, prompt: str) -> int | None:
+class _TooLong(Exception):
+    """A prompt leaves too little of the context; it is too long by this `share` of itself."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+
+async def _n_most(opened: _Opened, prompt: str, sampling: SamplingParams) -> int:
+    """Most tokens to write after `prompt`: all of max_new_tokens, or else half of the context.
+
+    The server counts a prompt where its length in bytes, of which a token has one at least, does
+    not settle that. Raises _TooLong.
+    """
+    wanted, context = sampling.max_new_tokens, opened.info.context_length
+    fits = not context or len(prompt.encode()) + wanted < context
+    if fits and sampling.max_length is None:
+        return wanted
+    has_tokens = opened.info.has_genre_tokens
+    n_prompt = await _n_prompt_tokens(opened.client, opened.model, prompt, has_tokens)
+    if sampling.max_length is not None:
+        if n_prompt is None:
+            raise GenerationFailed("this model server does not count tokens: leave max_length out")
+        if n_prompt >= sampling.max_length:
+            raise GenerationFailed(
+                f"max_length is {sampling.max_length}, but the prompt alone has {n_prompt} tokens"
+            )
+        wanted = min(wanted, sampling.max_length - n_prompt)
+    if fits or n_prompt is None:
+        return wanted
+    over = n_prompt - (context - min(wanted, context // 2))
+    if over > 0:
+        raise _TooLong(over / n_prompt)
+    return min(wanted, context - n_prompt)
+
+
+async def _n_prompt_tokens(
+    client: CompletionsClient, model: str, prompt: str, has_bos: bool
+) -> int | None:
     """Tokens of `prompt` as the server counts them; None where it does not say."""
     sampling = SamplingParams(do_sample=False)
-    fields = _standard(sampling, 1) | {"model": model, "prompt": prompt}
+    fields = _standard(model, prompt, sampling, 1)
     n_tokens = None
-    async with aclosing(client.complete(fields, _extensions(sampling, 1, True))) as pieces:
+    async with aclosing(
+        client.complete(fields, _extensions(prompt, sampling, 1, has_bos))
+    ) as pieces:
         async for piece in pieces:
             n_tokens = n_tokens if piece.n_prompt_tokens is None else piece.n_prompt_tokens
     return n_tokens
 
 
-def _standard(sampling: SamplingParams, n_most: int) -> Json:
+def _standard(model: str, prompt: str, sampling: SamplingParams, n_most: int) -> Json:
     """Fields of OpenAI's own description."""
     return {
+        "model": model,
+        "prompt": prompt,
         "max_tokens": n_most,
         "temperature": sampling.temperature if sampling.do_sample else 0,
         "top_p": sampling.top_p,
@@ -270,7 +299,7 @@ def _standard(sampling: SamplingParams, n_most: int) -> Json:
     }
 
 
-def _extensions(sampling: SamplingParams, n_most: int, has_bos: bool) -> Json:
+def _extensions(prompt: str, sampling: SamplingParams, n_most: int, has_bos: bool) -> Json:
     """Fields of vLLM or of llama.cpp, or refused by some."""
     return {
         "stream_options": {"include_usage": True},
@@ -278,7 +307,8 @@ def _extensions(sampling: SamplingParams, n_most: int, has_bos: bool) -> Json:
         "min_p": 0.0,  # llama.cpp's default would cut off more than top_p does
         "repetition_penalty": sampling.repetition_penalty,  # vLLM
         "repeat_penalty": sampling.repetition_penalty,  # llama.cpp
-        "repeat_last_n": -1,  # llama.cpp: as far back as the context goes
+        # llama.cpp: as far back as the text goes, a token being a byte at least.
+        "repeat_last_n": len(prompt.encode()) + n_most,
         "min_tokens": min(sampling.min_new_tokens, n_most),
         "skip_special_tokens": False,  # vLLM: so that _STOP sees them
         "add_special_tokens": not has_bos,  # vLLM: no second BOS

@@ -131,7 +131,7 @@ async def test_what_is_asked_of_the_server(engine: RemoteEngine, server: Complet
             "min_p": 0.0,
             "repetition_penalty": 1.2,
             "repeat_penalty": 1.2,
-            "repeat_last_n": -1,
+            "repeat_last_n": len("Genre: horror\nPlot: A ship") + 30,
             "min_tokens": 12,
             "skip_special_tokens": False,
             "add_special_tokens": True,
@@ -188,23 +188,37 @@ async def _taken(step: asyncio.Semaphore) -> None:
     await step.acquire()
 
 
-async def test_a_prompt_too_long_loses_its_beginning() -> None:
-    async with CompletionsServer(context_length=100).serve() as server, remote(server) as engine:
-        server.requests.clear()
+@pytest.mark.parametrize("tells_context", [True, False])
+async def test_a_prompt_too_long_loses_its_beginning(tells_context: bool) -> None:
+    async with CompletionsServer(context_length=100).serve() as server:
+        if not tells_context:
+            server.models["tiny"] = {}
         words = [f"word{number}" for number in range(200)]
-        chunks = await chunks_of(engine, ask(" ".join(words), max_new_tokens=80))
-        prompt = server.requests[-1]["prompt"]
-        assert prompt.startswith("Genre: horror\nPlot: word")
-        assert prompt.endswith(" ".join(words[-20:]))
-        # Half of the context is left to write in.
-        assert chunks[-1].n_tokens == server.requests[-1]["max_tokens"] == 50
+        async with remote(server) as engine:
+            chunks = await chunks_of(engine, ask(" ".join(words), max_new_tokens=50))
+        wire = server.requests[-1]
+    lead_in, _, rest = wire["prompt"].rpartition("Plot: ")
+    kept = rest.split(" ")
+    assert (lead_in, kept) == ("Genre: horror\n", words[-len(kept) :])
+    # The lead-in has five tokens. Halves of halves are cut where the context is not known.
+    assert 40 <= len(kept) <= 45 if tells_context else 20 <= len(kept) <= 25
+    assert chunks[-1].n_tokens == wire["max_tokens"] == 50
+
+
+async def test_half_of_the_context_is_left_to_write_in() -> None:
+    async with CompletionsServer(context_length=100).serve() as server, remote(server) as engine:
+        chunks = await chunks_of(engine, ask("word " * 80, max_new_tokens=400))
+        assert 50 <= chunks[-1].n_tokens == server.requests[-1]["max_tokens"] <= 55
+        chunks = await chunks_of(engine, ask("A long dark night", max_new_tokens=400))
+        assert server.requests[-1]["max_tokens"] == 100 - 9
 
 
 async def test_a_context_without_any_room_is_said() -> None:
-    async with CompletionsServer(context_length=8).serve() as server, remote(server) as engine:
+    async with CompletionsServer(context_length=8).serve() as server:
         server.models["tiny"] = {}
-        with pytest.raises(GenerationFailed, match="lower LENGTH_SHORT"):
-            await text_of(engine, ask(max_new_tokens=80))
+        async with remote(server) as engine:
+            with pytest.raises(GenerationFailed, match="lower LENGTH_SHORT"):
+                await text_of(engine, ask(max_new_tokens=80))
 
 
 # --- Control tokens ---
