@@ -77,11 +77,11 @@ def load(
 
     from model.general_decoder import check_attention
 
-    place = _device(device)
+    place = device_of(device)
     kind = _dtype(place) if dtype is None else getattr(torch, dtype)
-    with _complaints_about(source), _quiet():
+    with complaints_about(source), _quiet():
         config = _config(source.folder)
-        tokenizer = _tokenizer(source)
+        tokenizer = read_tokenizer(source)
         model = _weights(source.folder, config, kind)
         if source.adapter is not None:
             model = _with_adapter(model, tokenizer, source.adapter, source.revision)
@@ -108,7 +108,7 @@ def check(source: ModelSource) -> None:
 
     Raises ModelUnusable where its configuration, weight files or tokenizer are broken.
     """
-    with _complaints_about(source):
+    with complaints_about(source):
         config = read_json(source.folder / "config.json")
         names = config.get("architectures") or []
         _check_architecture(config.get("model_type", ""), [str(name) for name in names])
@@ -203,7 +203,8 @@ def _tokenizer_folder(source: ModelSource) -> Path:
     return source.folder
 
 
-def _tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
+def read_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model or of its adapter. Raises ModelUnusable."""
     from transformers import AutoTokenizer
 
     folder = _tokenizer_folder(source)
@@ -276,7 +277,8 @@ def _context_length(model: PreTrainedModel) -> int:
     return int(min(length, window) if window else length)
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
+    """The device called "auto", "cpu", "cuda" or "mps". Raises ModelUnusable."""
     import torch
 
     if name == "auto":
@@ -307,7 +309,7 @@ def _digest(paths: list[Path]) -> str:
 
 
 @contextlib.contextmanager
-def _complaints_about(source: ModelSource) -> Iterator[None]:
+def complaints_about(source: ModelSource) -> Iterator[None]:
     """Turn whatever a library says of a broken folder into one sentence for the operator."""
     advice = f". {source.mend}" if source.mend else ""
     try:

@@ -57,7 +57,7 @@ class FastDecoder:
         device: torch.device,
     ) -> None:
         self.precision = precision
-        self._shape = architecture
+        self.architecture = architecture
         self._device = device
         self._activation = _ACTIVATIONS[architecture.activation]
         self._dtype = getattr(torch, precision)
@@ -84,7 +84,7 @@ class FastDecoder:
 
     @property
     def n_vocab(self) -> int:
-        return self._shape.n_vocab
+        return self.architecture.n_vocab
 
     def forward(
         self, last: Tensor, positions: Tensor, length: int, pieces: Sequence[Piece]
@@ -151,19 +151,19 @@ class FastDecoder:
             return None
         angles = place[:, None] * self._frequencies  # (N, D / 2)
         turns = torch.polar(torch.ones_like(angles), angles)[:, None]
-        n_turned = self._shape.n_heads + self._shape.n_kv_heads
-        still = torch.ones_like(turns).expand(-1, self._shape.n_kv_heads, -1)
+        n_turned = self.architecture.n_heads + self.architecture.n_kv_heads
+        still = torch.ones_like(turns).expand(-1, self.architecture.n_kv_heads, -1)
         return torch.cat((turns.expand(-1, n_turned, -1), still), 1)
 
     def _attend(self, number: int, qkv: Tensor, this: _Pass) -> Tensor:
         """qkv (N, (H + 2 KV) * D) -> what each token reads from those it sees, (N, H * D)."""
-        heads = qkv.view(len(qkv), -1, self._shape.head_dim)  # (N, H + 2 KV, D)
+        heads = qkv.view(len(qkv), -1, self.architecture.head_dim)  # (N, H + 2 KV, D)
         if this.turns is not None:
             pairs = torch.view_as_complex(heads.float().view(*heads.shape[:2], -1, 2))
             heads = torch.view_as_real(pairs * this.turns).flatten(2)
-        n_heads = self._shape.n_heads
+        n_heads = self.architecture.n_heads
         queries, states = heads[:, :n_heads].to(self._dtype), heads[:, n_heads:].to(self._dtype)
-        self._slots.write(number, this.index, states.reshape(-1, self._shape.head_dim))
+        self._slots.write(number, this.index, states.reshape(-1, self.architecture.head_dim))
         read = [self._attend_rows(number, queries[: this.n_rows], this)] if this.n_rows else []
         start = this.n_rows
         for piece, mask in zip(this.pieces, this.piece_masks, strict=True):
@@ -177,9 +177,9 @@ class FastDecoder:
 
         The query heads of one key head are one product.
         """
-        n_kv = self._shape.n_kv_heads
+        n_kv = self.architecture.n_kv_heads
         keys, values = self._slots.keys_and_values(number, 0, this.n_rows, this.window)
-        grouped = queries.view(len(queries), n_kv, -1, self._shape.head_dim)  # (B, KV, G, D)
+        grouped = queries.view(len(queries), n_kv, -1, self.architecture.head_dim)  # (B, KV, G, D)
         if self._device.type == "cpu" and self._dtype == torch.bfloat16:
             return _products(grouped, keys, values, this.row_mask).flatten(1, 2)
         mask = this.row_mask[:, None].expand(-1, n_kv, grouped.shape[2], -1).to(self._dtype)
@@ -197,12 +197,12 @@ class FastDecoder:
             values,
             mask.to(queries.dtype),
             scale=1.0,
-            enable_gqa=self._shape.n_heads != self._shape.n_kv_heads,
+            enable_gqa=self.architecture.n_heads != self.architecture.n_kv_heads,
         )
         return mixed[0].transpose(0, 1)
 
     def _activate(self, x: Tensor) -> Tensor:
-        if not self._shape.gated:
+        if not self.architecture.gated:
             return self._activation(x)
         gate, value = x.chunk(2, -1)
         return self._activation(gate).mul_(value)
@@ -225,8 +225,8 @@ class FastDecoder:
     def _normed(self, weights: Weights, norm: str, name: str, precision: Precision) -> Linear:
         """The product `name` of what `norm` makes of its input."""
         gain = weights[f"{norm}.weight"].float().to(self._device)
-        shape, eps = gain.shape, self._shape.norm_eps
-        if self._shape.norm == "layer":
+        shape, eps = gain.shape, self.architecture.norm_eps
+        if self.architecture.norm == "layer":
             product = self._linear(weights, name, precision)
             shift = weights[f"{norm}.bias"].float().to(self._device)
             return lambda x: product(F.layer_norm(x, shape, gain, shift, eps))

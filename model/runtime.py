@@ -44,16 +44,20 @@ def runtime_of(loaded: LoadedModel, precision: Precision | Literal["auto"] = "au
     A model of another kind than `model.architecture` knows runs as it was loaded. Raises
     ModelUnusable where the device cannot do `precision`.
     """
-    device = loaded.model.device
-    if precision == "auto":
-        precision = best_precision(device)
-    if not runnable(precision, device):
-        raise ModelUnusable(f"this {device.type} has no {precision}; set PRECISION to auto")
+    precision = precision_for(loaded.model.device, precision)
     decoder = _fast(loaded, precision)
     if decoder is None:
         return Runtime(GeneralDecoder(loaded.model), loaded.tokenizer, loaded.format, loaded.info)
     info = dataclasses.replace(loaded.info, dtype=precision)
     return Runtime(decoder, loaded.tokenizer, loaded.format, info)
+
+
+def precision_for(device: torch.device, wanted: Precision | Literal["auto"]) -> Precision:
+    """What `wanted` means on `device`. Raises ModelUnusable where it cannot do it."""
+    precision = best_precision(device) if wanted == "auto" else wanted
+    if not runnable(precision, device):
+        raise ModelUnusable(f"this {device.type} has no {precision}; set PRECISION to auto")
+    return precision
 
 
 @torch.inference_mode()

@@ -54,12 +54,16 @@ def open_engine(
     """
 
     def load() -> Runtime:
-        from model.checkpoint import load as load_source
+        from model.ready import open_runtime
         from model.registry import resolve
-        from model.runtime import runtime_of
 
-        loaded = load_source(resolve(model, cache_dir), device=device, genres=genres)
-        return runtime_of(loaded, precision)
+        return open_runtime(
+            resolve(model, cache_dir),
+            device=device,
+            precision=precision,
+            genres=genres,
+            cache_dir=cache_dir,
+        )
 
     return TorchEngine(load, slots=slots, threads=threads)
 

@@ -96,6 +96,20 @@ def tied_llama_folder(llama_folder: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="session")
+def opt_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that only the general decoder runs."""
+    from transformers import OPTConfig
+
+    tokenizer = train_tokenizer(["</s>"], bos_token="</s>", eos_token="</s>")
+    config = OPTConfig(
+        vocab_size=len(tokenizer), max_position_embeddings=128, hidden_size=48, ffn_dim=96,
+        num_hidden_layers=2, num_attention_heads=4, word_embed_proj_dim=48, init_std=0.3,
+        bos_token_id=0, eos_token_id=0, pad_token_id=0,
+    )  # fmt: skip
+    return save_model(tmp_path_factory.mktemp("models") / "opt", config, tokenizer)
+
+
+@pytest.fixture(scope="session")
 def gpt2(gpt2_folder: Path) -> LoadedModel:
     return load(ModelSource("tiny-gpt2", gpt2_folder), device="cpu")
 
