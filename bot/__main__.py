@@ -328,6 +328,8 @@ def model_info(
 
 def _fetch_model(settings: Settings, name: str | None = None) -> None:
     """Make sure that the model is on this machine, with a progress bar where it is not."""
+    if name is None and settings.engine_url is not None:  # its server has it
+        return
     name = name or settings.model
     if name == SCRIPTED:
         return

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.errors import OperatorError, SettingsError
-from bot.house import SCRIPTED, genre_table, needs_model_libraries
+from bot.house import SCRIPTED, ask_model_server, genre_table, needs_model_libraries
 from bot.queue import open_queue
 from bot.settings import Settings, load_settings
 from bot.store.database import parse_url, sqlite_path
@@ -47,7 +47,10 @@ async def examine() -> AsyncIterator[Finding]:
     yield Finding("settings", True, f"read; genres: {', '.join(genres.names)}")
     for finding in _tokens(settings):
         yield finding
-    yield _model(settings)
+    if settings.engine_url is not None:
+        yield await _model_server(settings, settings.engine_url)
+    else:
+        yield _model(settings)
     yield await _database(settings)
     yield await _queue(settings)
     yield _disk(settings)
@@ -68,6 +71,15 @@ def _tokens(settings: Settings) -> list[Finding]:
             advice = f"{key} does not look like a token; copy it again, whole, without quotes"
             found.append(Finding(check, False, advice))
     return found
+
+
+async def _model_server(settings: Settings, url: str) -> Finding:
+    try:
+        info = await ask_model_server(settings, url)
+    except EngineError as error:
+        return Finding("model", False, str(error))
+    genres = "genre tokens" if info.has_genre_tokens else "genres by a plain-text lead-in"
+    return Finding("model", True, f"{info.model} answers from its server; {genres}")
 
 
 def _model(settings: Settings) -> Finding:

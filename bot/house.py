@@ -14,7 +14,7 @@ import signal
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from filelock import FileLock, Timeout
 
@@ -26,9 +26,12 @@ from bot.settings import Settings
 from bot.store import open_store, upgrade
 from bot.store.database import parse_url, sqlite_path
 from bot.worker import StoryWriter
-from model.engine import Engine
+from model.engine import Engine, EngineInfo
 from model.genres import GenreFileError, GenreTable, load_genres
 from model.scripted_engine import ScriptedEngine
+
+if TYPE_CHECKING:
+    from model.remote_engine import RemoteEngine
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +78,8 @@ def genre_table(settings: Settings) -> GenreTable:
 def make_engine(settings: Settings) -> Engine:
     """The engine the settings name, not loaded yet: loading and torch come when it is opened."""
     genres = genre_table(settings)
+    if settings.engine_url is not None:
+        return _remote_engine(settings, settings.engine_url, genres)
     if settings.model == SCRIPTED:
         return ScriptedEngine(slots=settings.slots, genres=genres)
     from model.torch_engine import open_engine
@@ -86,6 +91,30 @@ def make_engine(settings: Settings) -> Engine:
         threads=settings.threads,
         cache_dir=settings.cache_dir,
         genres=genres,
+    )
+
+
+async def ask_model_server(settings: Settings, url: str) -> EngineInfo:
+    """What the model server at `url` serves, after a word of trial. Raises EngineError."""
+    async with _remote_engine(settings, url, genre_table(settings), patience_s=0) as engine:
+        return engine.info
+
+
+def _remote_engine(
+    settings: Settings, url: str, genres: GenreTable, *, patience_s: float = 60
+) -> RemoteEngine:
+    from model.remote_engine import RemoteEngine
+
+    key = settings.engine_api_key
+    return RemoteEngine(
+        url,
+        settings.model,
+        api_key=key.get_secret_value() if key else None,
+        genre_tokens=settings.engine_genre_tokens,
+        slots=settings.slots,
+        genres=genres,
+        timeout_s=settings.engine_timeout_s,
+        patience_s=patience_s,
     )
 
 

@@ -69,7 +69,8 @@ class Settings(BaseSettings):
     # -- the model -----------------------------------------------------------------------------
     model: str = Field(
         "default",
-        description='"default", a folder, or a Hub id (pranavpsv/gpt2-genre-story-generator).',
+        description='"default", a folder, or a Hub id (pranavpsv/gpt2-genre-story-generator). With '
+        'ENGINE_URL the name of a model there; "default": the only one it has.',
     )
     genres_file: Path | None = Field(
         None, description="YAML genre table for a model of your own. Empty: the six film genres."
@@ -81,6 +82,24 @@ class Settings(BaseSettings):
         None, ge=1, description="CPU threads for the model. Empty: one for each core."
     )
     slots: int = Field(16, ge=1, le=512, description="Stories written at the same time.")
+    engine_url: str | None = Field(
+        None,
+        repr=False,  # it may hold a password
+        description="A model server with OpenAI's API to write in place of this machine, such as "
+        "vLLM or llama.cpp's (http://127.0.0.1:8000/v1).",
+    )
+    engine_api_key: SecretStr | None = Field(None, description="The model server's key, if any.")
+    engine_genre_tokens: Literal["auto", "yes", "no"] = Field(
+        "auto",
+        description="Whether its model has genre tokens; auto finds out at the start, where the "
+        "server counts tokens.",
+    )
+    engine_timeout_s: float = Field(
+        120,
+        gt=0,
+        allow_inf_nan=False,
+        description="Longest silence of the model server, in seconds, before a story has failed.",
+    )
 
     # -- how stories are written ---------------------------------------------------------------
     temperature: float = Field(0.9, description="Above 0; higher is wilder.")
@@ -125,7 +144,7 @@ class Settings(BaseSettings):
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("discord_api_url", "telegram_api_url")
+    @field_validator("discord_api_url", "telegram_api_url", "engine_url")
     @classmethod
     def _is_web_address(cls, value: str | None) -> str | None:
         return _begins_with(value, "http://", "https://")

@@ -86,6 +86,9 @@ def test_settings_do_not_change() -> None:
         ("DISCORD_API_URL", "discord.example", "must begin with http:// or https://"),
         ("TELEGRAM_API_URL", "ftp://telegram.example", "must begin with http:// or https://"),
         ("DISCORD_GATEWAY_URL", "https://gateway.example", "must begin with ws:// or wss://"),
+        ("ENGINE_URL", "localhost:8000/v1", "must begin with http:// or https://"),
+        ("ENGINE_GENRE_TOKENS", "maybe", "'auto', 'yes' or 'no'"),
+        ("ENGINE_TIMEOUT_S", "0", "greater than 0"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_wanted(
@@ -131,6 +134,8 @@ def test_no_secret_gets_out(monkeypatch: pytest.MonkeyPatch, wrong: dict[str, An
         "TELEGRAM_TOKEN": "telegram-hush",
         "DATABASE_URL": "postgresql://bot:database-hush@host/name",
         "QUEUE_URL": "redis://:queue-hush@host",
+        "ENGINE_URL": "http://me:engine-hush@host/v1",
+        "ENGINE_API_KEY": "key-hush",
     }
     for key, value in secrets.items():
         monkeypatch.setenv(key, value)
