@@ -43,6 +43,8 @@ class CommunitySettings(BaseModel):
     """Whoever has one of these is free of this quota and cooldown."""
     age_restricted_only: bool = False
     """Stories only in channels that the platform shows to adults alone."""
+    report_threshold: Annotated[int, Field(ge=0, le=100)] = 3
+    """Reports that hide a story until a moderator looks at it; 0: none do."""
     words: tuple[str, ...] = ()
     """Not welcome in prompts and stories, on top of the operator's: see bot.moderation."""
     language: Annotated[str, Field(max_length=35)] = ""

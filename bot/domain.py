@@ -70,6 +70,8 @@ class Caller:
     """Roles the caller has in the community."""
     is_manager: bool = False
     """May change the community's settings."""
+    is_moderator: bool = False
+    """May take others' stories away, and block members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,31 @@ class AuditEntry:
     actor: str
     """Whoever did it; "" once they asked to be forgotten."""
     action: str
-    """What: "setting"."""
+    """What: "setting", "keep", "delete", "block" or "unblock"."""
     details: Mapping[str, Any]
-    """Of a setting: its name, and its value before and after."""
+    """Of a setting: its name, and its value before and after. Else the story's number, or the
+    member's id on the platform."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A reported story for a moderator to look at."""
+
+    story: Story
+    n_reports: int
+    """Since a moderator last looked."""
+    reasons: tuple[str, ...]
+    """What was given as reasons, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Someone who may not ask, vote or report in a community."""
+
+    platform_id: str
+    name: str
+    """"" where the bot does not know it."""
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +197,8 @@ class Story:
     relation: Relation | None = None
     provenance: Provenance | None = None
     tally: Tally = field(default_factory=Tally)
+    is_hidden: bool = False
+    """Reported so often that nobody reads it until a moderator has looked at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +226,8 @@ class Post:
     message_id: str
     locale: str = "en"
     """The language the message is in."""
+    first_message_id: str = ""
+    """The message with the first page of the same showing; "" for that one itself."""
 
 
 @dataclass(frozen=True, slots=True)

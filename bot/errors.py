@@ -10,9 +10,9 @@ CliffhangerError
 │   │   ├── BlockedWords
 │   │   └── BadPattern / WordListTooLong
 │   ├── NotPossible           well put, but not allowed or not there
-│   │   ├── StoryNotFound / NoStories
-│   │   ├── OwnStory
-│   │   ├── NotYours / NotManager
+│   │   ├── StoryNotFound / StoryHidden / NoStories
+│   │   ├── OwnStory / OwnReport / AlreadyReported
+│   │   ├── NotYours / NotManager / NotModerator / BlockedMember
 │   │   ├── NotInThisChannel / AdultsOnly
 │   │   └── NotFinished / AlreadyEnded / NothingToCancel
 │   └── TryLater              would work at another time
@@ -145,6 +145,12 @@ class StoryNotFound(NotPossible):
     key = "error-story-not-found"
 
 
+class StoryHidden(NotPossible):
+    """values: id. Reported often, and not looked at by a moderator yet."""
+
+    key = "error-story-hidden"
+
+
 class NoStories(NotPossible):
     """Nothing to show yet."""
 
@@ -157,6 +163,18 @@ class OwnStory(NotPossible):
     key = "error-own-story"
 
 
+class OwnReport(NotPossible):
+    """A report of one's own story."""
+
+    key = "error-own-report"
+
+
+class AlreadyReported(NotPossible):
+    """values: id. One report a member and story."""
+
+    key = "error-already-reported"
+
+
 class NotYours(NotPossible):
     """values: id. Only the author may do this."""
 
@@ -167,6 +185,18 @@ class NotManager(NotPossible):
     """Only whoever manages the community may do this."""
 
     key = "error-not-manager"
+
+
+class NotModerator(NotPossible):
+    """Only a moderator of the community may do this."""
+
+    key = "error-not-moderator"
+
+
+class BlockedMember(NotPossible):
+    """The community's moderators let the member only read."""
+
+    key = "error-blocked-member"
 
 
 class NotInThisChannel(NotPossible):

@@ -10,15 +10,15 @@ Raises MemberError for everything a member should read.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any, Self
 from weakref import WeakValueDictionary
 
 from bot.administration import Administration
-from bot.community_settings import CommunitySettings
+from bot.admission import Place, admit, genre_named
+from bot.admission import Rules as Rules
 from bot.domain import (
     PERIOD_SECONDS,
     Caller,
@@ -36,57 +36,23 @@ from bot.domain import (
 )
 from bot.errors import (
     AlreadyEnded,
+    BlockedMember,
     NoStories,
     NotFinished,
     NothingToCancel,
     NotYours,
     Stopping,
+    StoryHidden,
     StoryNotFound,
-    UnknownGenre,
 )
-from bot.limits import Limits, check_pace, check_place
-from bot.moderation import WordList, check_prompt, check_title
+from bot.moderation_desk import ModerationDesk
 from bot.open_stories import OpenStories
 from bot.queue import StoryQueue
-from bot.settings import Length, Settings
+from bot.settings import Length
 from bot.store import StoryStore
 from model.engine import EngineInfo, SamplingParams
-from model.genres import Genre, GenreTable
-from model.genres import UnknownGenre as NoSuchGenre
+from model.genres import GenreTable
 from model.prompt import opening
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the operator set for everyone."""
-
-    sampling: Callable[[Length, int], SamplingParams]
-    """By length and seed."""
-    limits: Limits = field(default_factory=Limits)
-    max_prompt_chars: int = 600
-    max_title_chars: int = 100
-    blocked_words: tuple[str, ...] = ()
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Rules:
-        return cls(
-            sampling=settings.sampling,
-            limits=Limits(settings.max_pending, settings.daily_quota, settings.cooldown_s),
-            max_prompt_chars=settings.max_prompt_chars,
-            max_title_chars=settings.max_title_chars,
-            blocked_words=settings.banned,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Who asks for a story, where, and what holds there."""
-
-    caller: Caller
-    member_id: int
-    community_id: int
-    settings: CommunitySettings
-    words: WordList
 
 
 class StoryService:
@@ -109,6 +75,7 @@ class StoryService:
         self._open = OpenStories(store, queue, genres, rules.blocked_words)
         self._asking: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self.administration = Administration(store, genres)
+        self.moderation = ModerationDesk(store)
 
     async def __aenter__(self) -> Self:
         await self._open.resume()
@@ -134,16 +101,14 @@ class StoryService:
         """Record and queue a new story. `watch` it to see it grow.
 
         Raises UnknownGenre, PromptTooLong, TitleTooLong, NothingToRead, BlockedWords,
-        NotInThisChannel, AdultsOnly, TooManyPending, CoolingDown, QuotaUsed, QueueFull, Stopping.
+        NotInThisChannel, AdultsOnly, BlockedMember, TooManyPending, CoolingDown,
+        QuotaUsed, QueueFull, Stopping.
         """
         place = await self._admit(caller)
-        row = self._genre(genre, place.settings.genres)
-        prompt = check_prompt(prompt, self._rules.max_prompt_chars)
-        title = check_title(title, self._rules.max_title_chars)
-        place.words.refuse(f"{title}\n{prompt}")
+        row = place.genre(genre)
+        title, prompt = place.words(title, prompt)
         begin = opening(row.name, title, prompt, table=self._genres)
-        sampling = self._rules.sampling(length or place.settings.length, _new_seed())
-        return await self._ask(place, row.name, title, begin, sampling)
+        return await self._ask(place, row.name, title, begin, place.sampling(length))
 
     async def continue_story(self, caller: Caller, story_id: int, prompt: str = "") -> Story:
         """Queue the next part of a finished story; `prompt`, if any, begins it.
@@ -154,10 +119,8 @@ class StoryService:
         if parent.status is not Status.FINISHED:
             raise NotFinished(id=story_id)
         place = await self._admit(caller)
-        prompt = check_prompt(prompt, self._rules.max_prompt_chars)
-        place.words.refuse(prompt)
-        genre = self._genre(parent.genre, place.settings.genres).name
-        sampling = replace(parent.sampling, seed=_new_seed())
+        _, prompt = place.words("", prompt)
+        genre, sampling = place.genre(parent.genre).name, place.again(parent.sampling)
         return await self._ask(
             place, genre, parent.title, prompt, sampling, parent, Relation.CONTINUATION
         )
@@ -166,22 +129,22 @@ class StoryService:
         """Queue another version of a story; the old one stays. Raises as `write` does."""
         old = await self.read(caller, story_id)
         place = await self._admit(caller)
-        # The genre table and the blocked words may have changed since.
-        genre = self._genre(old.genre, place.settings.genres).name
-        place.words.refuse(f"{old.title}\n{old.prompt}")
-        sampling = replace(old.sampling, seed=_new_seed())
+        # The genre table and the unwelcome words may have changed since.
+        genre, sampling = place.genre(old.genre).name, place.again(old.sampling)
+        place.check_words(f"{old.title}\n{old.prompt}")
         return await self._ask(place, genre, old.title, old.prompt, sampling, old, Relation.VERSION)
 
     async def cancel(self, caller: Caller, story_id: int | None = None) -> Story:
-        """Stop a story of the caller's own, queued or being written; what was written is kept.
+        """Stop a story, queued or being written; what was written is kept.
 
-        Without an id it is their newest. Raises StoryNotFound, NotYours, NothingToCancel,
-        AlreadyEnded (it finished first), Stopping.
+        The author may, and a moderator. Without an id it is the caller's newest. Raises
+        StoryNotFound, StoryHidden, NotYours, NothingToCancel, AlreadyEnded (it finished first),
+        Stopping.
         """
         if story_id is None:
             story_id = await self._newest_open(caller)
         member, story = await self._find(caller, story_id)
-        if story.author_id != member.id:
+        if story.author_id != member.id and not caller.is_moderator:
             raise NotYours(id=story_id)
         follower = self._open.get(story_id)
         if follower is None:
@@ -208,6 +171,23 @@ class StoryService:
             raise AlreadyEnded(id=story.id)
         return replace(story, status=Status.CANCELLED)
 
+    async def delete(self, caller: Caller, story_id: int) -> None:
+        """Remove a story's words and votes for good, and stop it if it is still to be written.
+
+        The author may, and a moderator, who is remembered for it. Raises StoryNotFound, NotYours.
+        """
+        member, community = await self._store.enter(caller)
+        story = await self._store.story(story_id)
+        is_own = story is not None and story.author_id == member.id
+        if story is None or not (is_own or story.community_id == community.id):
+            raise StoryNotFound(id=story_id)
+        if not is_own and not caller.is_moderator:
+            raise NotYours(id=story_id)
+        if not await self._store.delete_story(story_id, None if is_own else member.id):
+            raise StoryNotFound(id=story_id)
+        if follower := self._open.get(story_id):
+            await follower.cancel()
+
     async def watch(self, story_id: int) -> AsyncIterator[StoryUpdate]:
         """The newest state of a story each time it is asked for, until it is closed.
 
@@ -223,15 +203,14 @@ class StoryService:
 
     # -- reading -------------------------------------------------------------------------------
     async def read(self, caller: Caller, story_id: int) -> Story:
-        """A story of this community, or of the caller's own. Raises StoryNotFound."""
+        """A story of this community, or of the caller's own. Raises StoryNotFound, StoryHidden."""
         _, story = await self._find(caller, story_id)
         return story
 
     async def random(self, caller: Caller, genre: str = "") -> Story:
         """Any finished story of this community. Raises UnknownGenre, NoStories."""
         _, community = await self._store.enter(caller)
-        name = self._genre(genre).name if genre else None
-        story = await self._store.random_story(community.id, name)
+        story = await self._store.random_story(community.id, self._genre_name(genre))
         if story is None:
             raise NoStories
         return story
@@ -250,7 +229,7 @@ class StoryService:
         seconds = PERIOD_SECONDS[period]
         stories = await self._store.top_stories(
             community.id,
-            genre=self._genre(genre).name if genre else None,
+            genre=self._genre_name(genre),
             since=None if seconds is None else self._clock() - seconds,
             limit=limit,
             offset=offset,
@@ -293,9 +272,11 @@ class StoryService:
     async def vote(self, caller: Caller, story_id: int, value: VoteValue) -> Story:
         """Set, change or (0) take back the caller's vote; the story with its new tally.
 
-        Raises StoryNotFound, NotFinished, OwnStory.
+        Raises StoryNotFound, StoryHidden, NotFinished, OwnStory, BlockedMember.
         """
         member, story = await self._find(caller, story_id)
+        if await self._store.is_blocked(story.community_id, member.platform_id):
+            raise BlockedMember
         return replace(story, tally=await self._store.cast_vote(member.id, story_id, value))
 
     # -- a member's own data -------------------------------------------------------------------
@@ -324,6 +305,10 @@ class StoryService:
         """
         return await self._store.open_posts(platform)
 
+    async def posts(self, story_id: int) -> list[Post]:
+        """Every message that shows the story, or did."""
+        return await self._store.posts(story_id)
+
     async def end_posts(self, story_id: int, platform: str) -> None:
         """The story's end is shown, or cannot be: nothing is to be resumed."""
         await self._store.end_posts(story_id, platform)
@@ -341,48 +326,33 @@ class StoryService:
 
     # -- inside --------------------------------------------------------------------------------
     async def _find(self, caller: Caller, story_id: int) -> tuple[Member, Story]:
-        """The caller, and a story they may see as it is by now. Raises StoryNotFound."""
+        """The caller, and a story they may see as it is by now.
+
+        Raises StoryNotFound, StoryHidden.
+        """
         member, community = await self._store.enter(caller)
         story = await self._store.story(story_id)
         if story is None or story.status is Status.DELETED:
             raise StoryNotFound(id=story_id)
         if story.community_id != community.id and story.author_id != member.id:
             raise StoryNotFound(id=story_id)
+        if story.is_hidden:
+            raise StoryHidden(id=story_id)
         return member, self._open.as_it_is(story)
 
-    async def _admit(self, caller: Caller) -> _Place:
-        """Whoever may ask for a story here. Raises Stopping, NotInThisChannel, AdultsOnly."""
+    async def _admit(self, caller: Caller) -> Place:
+        """As `admit`; raises Stopping too."""
         if self._open.is_stopping:
             raise Stopping
-        member, community = await self._store.enter(caller)
-        settings = await self._store.community_settings(community.id)
-        check_place(caller, settings)
-        words = WordList(self._rules.blocked_words, settings.words)
-        return _Place(caller, member.id, community.id, settings, words)
+        return await admit(caller, self._store, self._rules, self._genres)
 
-    def _genre(self, text: str, allowed: Sequence[str] = ()) -> Genre:
-        """A genre of the table, and of those `allowed` unless that leaves none."""
-        choices = [genre.name for genre in self._genres if genre.name in allowed]
-        try:
-            genre = self._genres.get(text)
-        except NoSuchGenre as error:
-            nearest = error.nearest or ""
-            if choices and nearest not in choices:
-                nearest = ""
-            offered = ", ".join(choices or error.choices)
-            raise UnknownGenre(given=text[:40], nearest=nearest, choices=offered) from None
-        if choices and genre.name not in choices:
-            raise UnknownGenre(given=genre.name, nearest="", choices=", ".join(choices))
-        return genre
-
-    def _capped(self, sampling: SamplingParams, settings: CommunitySettings) -> SamplingParams:
-        """`sampling`, no longer than the community's longest story."""
-        longest = self._rules.sampling(settings.longest, sampling.seed).max_new_tokens
-        return replace(sampling, max_new_tokens=min(sampling.max_new_tokens, longest))
+    def _genre_name(self, text: str) -> str | None:
+        """ "" stands for any."""
+        return genre_named(text, self._genres).name if text else None
 
     async def _ask(
         self,
-        place: _Place,
+        place: Place,
         genre: str,
         title: str,
         prompt: str,
@@ -396,20 +366,12 @@ class StoryService:
             genre=genre,
             title=title,
             prompt=prompt,
-            sampling=self._capped(sampling, place.settings),
+            sampling=sampling,
             parent_id=parent.id if parent else None,
             relation=relation,
         )
         async with self._asking.setdefault(place.member_id, asyncio.Lock()):
-            await self._rules.limits.check(self._store, place.member_id, self._clock)
-            await check_pace(
-                self._store,
-                place.caller,
-                place.member_id,
-                place.community_id,
-                place.settings,
-                self._clock(),
-            )
+            await place.check_pace(self._store, self._clock)
             story = await self._store.add_story(new)
         try:
             await self._open.submit(story)
@@ -417,7 +379,3 @@ class StoryService:
             await self._store.discard_story(story.id)
             raise
         return story
-
-
-def _new_seed() -> int:
-    return secrets.randbits(31)

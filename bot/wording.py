@@ -18,7 +18,7 @@ COMMANDS = (
 )  # fmt: skip
 """Every command of the service, in the order of /help; each has the sentences
 `help-<command>` and, for platforms that have only text, `usage-<command>`."""
-MANAGER_COMMANDS = ("settings",)
+MANAGER_COMMANDS = ("settings", "moderate")
 """What else a platform may offer to those who run a community; each has `help-<command>`."""
 
 
@@ -66,6 +66,8 @@ def written_by(story: Story, locale: str) -> str:
 def status(update: StoryUpdate, locale: str) -> str:
     """What to say beside, or instead of, the text; "" for a finished story."""
     story = update.story
+    if story.is_hidden:
+        return say("story-hidden", locale)
     if story.status is Status.QUEUED:
         return _position(update, locale)
     if story.status is Status.WRITING:

@@ -31,7 +31,7 @@ async def ask(
     """Ask for a story that comes of this one, and show it in a new message."""
     reply = await think(interaction, public=True)
     story = await use_case(caller_of(interaction), story_id)
-    await interaction.client.desk.show_new(reply, story)
+    await interaction.client.desk.show(reply, story)
 
 
 class VoteButton(Pressable, template=r"vote:(?P<story>\d{1,18}):(?P<direction>up|down)"):

@@ -81,11 +81,11 @@ class Menu:
 
 @dataclass(frozen=True, slots=True)
 class Picker:
-    """A select of the server's own channels or roles, none or many."""
+    """A select of the server's own channels, roles or members, none or many."""
 
     custom_id: str
     placeholder: str
-    what: Literal["channel", "role"]
+    what: Literal["channel", "role", "user"]
     chosen: tuple[str, ...]
     """Ids."""
     most: int
@@ -122,7 +122,7 @@ class Card:
             view.add_item(_select(menu) if isinstance(menu, Menu) else _picker(menu))
         for one in self.buttons:
             button: discord.ui.Button[discord.ui.View] = discord.ui.Button(
-                custom_id=one.custom_id, label=one.label, emoji=one.emoji, style=one.style
+                custom_id=one.custom_id, label=one.label or None, emoji=one.emoji, style=one.style
             )
             view.add_item(button)
         view.stop()
@@ -148,10 +148,12 @@ def _select(menu: Menu) -> discord.ui.Select[discord.ui.View]:
     )
 
 
-def _picker(
-    picker: Picker,
-) -> discord.ui.ChannelSelect[discord.ui.View] | discord.ui.RoleSelect[discord.ui.View]:
+def _picker(picker: Picker) -> discord.ui.Item[discord.ui.View]:
     ids = [discord.Object(int(one)) for one in picker.chosen]
+    if picker.what == "user":
+        return discord.ui.UserSelect(
+            custom_id=picker.custom_id, placeholder=picker.placeholder, max_values=picker.most
+        )
     if picker.what == "role":
         return discord.ui.RoleSelect(
             custom_id=picker.custom_id,
@@ -185,7 +187,8 @@ def story_cards(update: StoryUpdate, genres: GenreTable, locale: str) -> list[Ca
     if story.status.is_open:
         return [_open_card(update, genres, locale)]
     note = wording.status(update, locale)
-    text = story.text if story.status in (Status.FINISHED, Status.CANCELLED) else ""
+    is_read = story.status in (Status.FINISHED, Status.CANCELLED) and not story.is_hidden
+    text = story.text if is_read else ""
     pages = [escape(page) for page in split_pages(text, PAGE, escaped_size)]
     if note:
         pages[-1] = f"{pages[-1]}\n\n*{fit(note, _NOTE)}*".strip()
@@ -193,7 +196,7 @@ def story_cards(update: StoryUpdate, genres: GenreTable, locale: str) -> list[Ca
     return [
         Card(
             text=page,
-            title=_title(story, genres) if number == 0 else "",
+            title=story_title(story, genres) if number == 0 and not story.is_hidden else "",
             colour=colour_of(story.genre),
             footer=_footer(story, genres, locale) if number == last else f"{number + 1}/{last + 1}",
             buttons=story_buttons(story, locale) if number == last else (),
@@ -212,14 +215,14 @@ def _open_card(update: StoryUpdate, genres: GenreTable, locale: str) -> Card:
         text = f"*{fit(wording.status(update, locale), _NOTE)}*\n\n{opening}".strip()
     return Card(
         text=text,
-        title=_title(story, genres),
+        title=story_title(story, genres),
         colour=colour_of(story.genre),
         footer=_footer(story, genres, locale),
         buttons=story_buttons(story, locale),
     )
 
 
-def _title(story: Story, genres: GenreTable) -> str:
+def story_title(story: Story, genres: GenreTable) -> str:
     return fit(story.title or wording.genre_label(story, genres).capitalize(), TITLE)
 
 
@@ -236,12 +239,15 @@ def story_buttons(story: Story, locale: str) -> tuple[Button, ...]:
     if story.status.is_open:
         label = say("button-cancel", locale)
         return (Button(f"cancel:{story.id}", label, style=discord.ButtonStyle.danger),)
+    if story.is_hidden:
+        return ()
     if story.status is Status.FINISHED:
         return (
             Button(f"vote:{story.id}:up", str(story.tally.ups), "👍"),
             Button(f"vote:{story.id}:down", str(story.tally.downs), "👎"),
             Button(f"continue:{story.id}", say("button-continue", locale), "📖"),
             again,
+            Button(f"report:{story.id}", say("button-report", locale), "🚩"),
         )
     return () if story.status is Status.DELETED else (again,)
 

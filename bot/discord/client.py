@@ -21,6 +21,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from bot.discord.buttons import BUTTONS
 from bot.discord.command_tree import StoryTree
+from bot.discord.moderate_panel import MODERATE_FORMS, MODERATE_ITEMS
 from bot.discord.pressable import submit
 from bot.discord.settings_panel import SETTINGS_FORMS, SETTINGS_ITEMS
 from bot.discord.story_desk import StoryDesk
@@ -76,7 +77,7 @@ class DiscordBot(discord.AutoShardedClient):
 
     async def setup_hook(self) -> None:
         """After the login, before the first event."""
-        self.add_dynamic_items(*BUTTONS, *SETTINGS_ITEMS)
+        self.add_dynamic_items(*BUTTONS, *SETTINGS_ITEMS, *MODERATE_ITEMS)
         await self.tree.sync_if_changed(self.service)
         await self.desk.resume()
 
@@ -91,7 +92,7 @@ class DiscordBot(discord.AutoShardedClient):
 
     async def on_interaction(self, interaction: discord.Interaction[DiscordBot]) -> None:
         if interaction.type is discord.InteractionType.modal_submit:
-            await submit(interaction, SETTINGS_FORMS)
+            await submit(interaction, SETTINGS_FORMS | MODERATE_FORMS)
 
     async def on_error(self, event_method: str, /, *args: object, **kwargs: object) -> None:
         log.exception("Discord: the event %s failed", event_method)

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
-from bot.discord import member_commands, reading_commands, settings_panel, story_commands
+from bot.discord import (
+    member_commands,
+    moderate_panel,
+    reading_commands,
+    settings_panel,
+    story_commands,
+)
 from bot.discord.replies import explain_failure
 from bot.discord.story_commands import suggest_genres
 from bot.service import StoryService
@@ -46,9 +52,13 @@ _COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "forget": member_commands.forget,
     "help": reading_commands.help_,
     "settings": settings_panel.settings,
+    "moderate": moderate_panel.moderate,
 }
-_FOR_MANAGERS = ("settings",)
-"""Offered in servers only, to whom the server lets manage it; the service asks again."""
+_NEEDS = {
+    "settings": discord.Permissions(manage_guild=True),
+    "moderate": discord.Permissions(manage_messages=True),
+}
+"""Offered in servers only, to whoever may do that there; the service asks again."""
 
 
 class StoryTree(app_commands.CommandTree["DiscordBot"]):
@@ -94,8 +104,8 @@ def _command(
     command: app_commands.Command[Any, ..., Any] = app_commands.Command(
         name=name, description=say(f"help-{name}"), callback=callback
     )
-    if name in _FOR_MANAGERS:
-        command.default_permissions = discord.Permissions(manage_guild=True)
+    if name in _NEEDS:
+        command.default_permissions = _NEEDS[name]
         command.allowed_contexts = app_commands.AppCommandContext(
             guild=True, dm_channel=False, private_channel=False
         )

@@ -95,6 +95,7 @@ def caller_of(interaction: Interaction) -> Caller:
     else:
         community, name = interaction.channel_id or user.id, ""
     may = interaction.permissions
+    is_manager = interaction.guild_id is not None and (may.manage_guild or may.administrator)
     return Caller(
         platform="discord",
         member_id=str(user.id),
@@ -106,7 +107,8 @@ def caller_of(interaction: Interaction) -> Caller:
         channel_ids=_channels_around(interaction),
         is_age_restricted=_is_age_restricted(interaction),
         role_ids=tuple(str(role.id) for role in getattr(user, "roles", ())),
-        is_manager=interaction.guild_id is not None and (may.manage_guild or may.administrator),
+        is_manager=is_manager,
+        is_moderator=is_manager or (interaction.guild_id is not None and may.manage_messages),
     )
 
 

@@ -149,11 +149,17 @@ def history_card(
 
 
 def _sentence(entry: AuditEntry, genres: GenreTable, locale: str) -> str:
+    actor = escape(entry.actor or say("story-author-forgotten", locale))
+    if "story" in entry.details:
+        return say(f"audit-{entry.action}", locale, actor=actor, id=entry.details["story"])
+    if "member" in entry.details:
+        member = f"<@{entry.details['member']}>"
+        return say(f"audit-{entry.action}", locale, actor=actor, member=member)
     name = entry.details["name"]
     return say(
         "audit-setting",
         locale,
-        actor=escape(entry.actor or say("story-author-forgotten", locale)),
+        actor=actor,
         setting=say(f"setting-{name}", locale),
         before=shown(name, entry.details["before"], genres, locale),
         after=shown(name, entry.details["after"], genres, locale),

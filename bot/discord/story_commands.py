@@ -27,20 +27,20 @@ async def story(
     reply = await think(interaction, public=True)
     desk = interaction.client.desk
     new = await desk.service.write(caller_of(interaction), genre, prompt, title, length)
-    await desk.show_new(reply, new)
+    await desk.show(reply, new)
 
 
 async def continue_(interaction: Interaction, id: StoryId, prompt: str = "") -> None:
     reply = await think(interaction, public=True)
     desk = interaction.client.desk
     new = await desk.service.continue_story(caller_of(interaction), id, prompt)
-    await desk.show_new(reply, new)
+    await desk.show(reply, new)
 
 
 async def retry(interaction: Interaction, id: StoryId) -> None:
     reply = await think(interaction, public=True)
     desk = interaction.client.desk
-    await desk.show_new(reply, await desk.service.retry(caller_of(interaction), id))
+    await desk.show(reply, await desk.service.retry(caller_of(interaction), id))
 
 
 async def cancel(interaction: Interaction, id: StoryId | None = None) -> None:

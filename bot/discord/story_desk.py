@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -33,6 +33,9 @@ EDIT_INTERVAL_S = 1.2
 GRACE_S = 3.0
 """How long commands in hand and last edits may take when the bot stops."""
 
+_SOMETHING_ELSE = Card("")
+"""What a message shows of which nothing is known."""
+
 
 class StoryDesk:
     """Where commands and buttons hand a story over to be shown."""
@@ -56,49 +59,46 @@ class StoryDesk:
         """What soon comes to an end by itself: commands in hand, and last edits."""
         self._redrawing: dict[int, Callable[[], Awaitable[None]] | None] = {}
 
-    async def show_new(self, reply: Reply, story: Story) -> None:
-        """Show a story that was just asked for, remembering where, and follow it to its end."""
+    async def show(self, reply: Reply, story: Story) -> None:
+        """Show a story and follow it to its end, remembering where: a restart goes on there, and
+        what becomes of the story later is seen there."""
         channel_id = own_channel(reply.interaction)
-        post = None
+        channel, on_sent = None, None
         if channel_id is not None:
             message_id = str(reply.message_id)
             post = Post(story.id, PLATFORM, str(channel_id), message_id, reply.locale)
             await self._remember(post, reply.message_id)
-        self._follow(story.id, self._messages(reply, post), reply.locale, is_post=True)
-
-    async def show(self, reply: Reply, story: Story) -> None:
-        """Show a story as it is; one that is still open grows before the reader's eyes."""
-        if story.status.is_open:
-            self._follow(story.id, self._messages(reply), reply.locale, is_post=False)
-        else:
-            await reply.show(self.cards(StoryUpdate(story), reply.locale))
+            channel = self._client.get_partial_messageable(channel_id)
+            on_sent = partial(self._remember, post)
+        messages = StoryMessages(
+            channel, [reply.message_id], reply, token_life_s=self._token_life_s, on_sent=on_sent
+        )
+        self._follow(story.id, messages, reply.locale)
 
     async def resume(self) -> None:
         """Go on in the messages that did not show their story's end when the last process ended."""
-        pages: dict[int, list[Post]] = {}
-        for post in await self.service.open_posts(PLATFORM):
-            pages.setdefault(post.story_id, []).append(post)
-        for story_id, posts in pages.items():
-            channel = self._client.get_partial_messageable(int(posts[0].channel_id))
-            ids = [int(post.message_id) for post in posts]
-            messages = StoryMessages(channel, ids, on_sent=partial(self._remember, posts[0]))
-            self._follow(story_id, messages, posts[0].locale, is_post=True)
+        for posts in _showings(await self.service.open_posts(PLATFORM)):
+            self._follow(posts[0].story_id, self._posted(posts), posts[0].locale)
 
-    def _messages(self, reply: Reply, post: Post | None = None) -> StoryMessages:
-        """The messages of a reply; those of a post are remembered, page by page."""
-        channel_id = own_channel(reply.interaction)
-        return StoryMessages(
-            None if channel_id is None else self._client.get_partial_messageable(channel_id),
-            [reply.message_id],
-            reply,
-            token_life_s=self._token_life_s,
-            on_sent=None if post is None else partial(self._remember, post),
-        )
+    async def redraw(self, story_id: int) -> None:
+        """Bring every message that shows a story up to date: it was hidden, kept or deleted."""
+        posts = [post for post in await self.service.posts(story_id) if post.platform == PLATFORM]
+        for pages in _showings(posts):
+            self._follow(story_id, self._posted(pages), pages[0].locale, n_pages=len(pages))
+
+    def _posted(self, posts: list[Post]) -> StoryMessages:
+        """The messages of one showing, reached by their channel."""
+        channel = self._client.get_partial_messageable(int(posts[0].channel_id))
+        ids = [int(post.message_id) for post in posts]
+        return StoryMessages(channel, ids, on_sent=partial(self._remember, posts[0]))
 
     async def _remember(self, first: Post, message_id: int) -> None:
         """A page of the story that begins at `first`, which is asked for and shown in any case."""
+        page = first
+        if str(message_id) != first.message_id:
+            page = replace(first, message_id=str(message_id), first_message_id=first.message_id)
         try:
-            await self.service.add_post(replace(first, message_id=str(message_id)))
+            await self.service.add_post(page)
         except MemberError as error:
             log.warning("a page of story %d would not be resumed: %s", first.story_id, error)
 
@@ -106,30 +106,32 @@ class StoryDesk:
         return story_cards(update, self.service.genres, locale)
 
     def _follow(
-        self, story_id: int, messages: StoryMessages, locale: str, *, is_post: bool
+        self, story_id: int, messages: StoryMessages, locale: str, *, n_pages: int = 0
     ) -> None:
-        """`is_post`: these are the messages to be resumed after a restart, not a reader's."""
+        """`n_pages`: messages that show something else so far; those not needed go."""
         live = LiveMessage(
-            partial(self.cards, locale=locale),
+            partial(self._pages, locale=locale, n_pages=n_pages),
             messages.put,
             messages.remove,
             interval_s=self._edit_interval_s,
+            shown=[_SOMETHING_ELSE] * n_pages,
         )
-        self._start(self._run(story_id, live, messages, locale, is_post))
+        self._start(self._run(story_id, live, messages, locale))
+
+    def _pages(self, update: StoryUpdate, locale: str, n_pages: int) -> list[Card]:
+        """The story's cards. While it is hidden all its pages stay, to be filled again."""
+        cards = self.cards(update, locale)
+        if update.story.is_hidden:
+            cards += cards[-1:] * (n_pages - len(cards))
+        return cards
 
     async def _run(
-        self,
-        story_id: int,
-        live: LiveMessage[Card],
-        messages: StoryMessages,
-        locale: str,
-        is_post: bool,
+        self, story_id: int, live: LiveMessage[Card], messages: StoryMessages, locale: str
     ) -> None:
         try:
             async with asyncio.timeout(messages.life_s):
-                ended = await live.follow(partial(self._updates, story_id))
-            if ended and is_post:
-                await self.service.end_posts(story_id, PLATFORM)
+                if await live.follow(partial(self._updates, story_id)):
+                    await self.service.end_posts(story_id, PLATFORM)
         except TimeoutError:
             await self._say_read_later(story_id, messages, locale)
         except MemberError as error:
@@ -205,3 +207,12 @@ class StoryDesk:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+
+
+def _showings(posts: Iterable[Post]) -> list[list[Post]]:
+    """Posts by the showing they are pages of, in order."""
+    showings: dict[tuple[int, str, str], list[Post]] = {}
+    for post in posts:
+        key = (post.story_id, post.channel_id, post.first_message_id or post.message_id)
+        showings.setdefault(key, []).append(post)
+    return list(showings.values())

@@ -13,7 +13,9 @@ from typing import Any, Protocol, Self
 from bot.community_settings import CommunitySettings
 from bot.domain import (
     AuditEntry,
+    Blocked,
     Caller,
+    Case,
     Community,
     Forgotten,
     Member,
@@ -52,6 +54,38 @@ class StoryStore(Protocol):
         """What was done in running a community, newest first."""
         ...
 
+    # -- reports and blocks --------------------------------------------------------------------
+    async def report_story(
+        self, member_id: int, story_id: int, reason: str, threshold: int
+    ) -> bool:
+        """Keep a report; True if, as the `threshold`-th, it hid the story. Raises StoryNotFound,
+        NotFinished, OwnReport, AlreadyReported."""
+        ...
+
+    async def count_cases(self, community_id: int) -> int: ...
+
+    async def cases(self, community_id: int, *, limit: int, offset: int) -> list[Case]:
+        """Stories that wait for a moderator: hidden first, then most reported, then oldest."""
+        ...
+
+    async def keep_story(self, story_id: int, moderator_id: int) -> None:
+        """Show a story again for good, its reports taken as looked at; noted in the trail."""
+        ...
+
+    async def author_of(self, story_id: int) -> Member | None: ...
+
+    async def block(self, community_id: int, platform_id: str, moderator_id: int) -> None:
+        """Keep who is blocked, by their id on the platform; noted in the trail, as `unblock`."""
+        ...
+
+    async def unblock(self, community_id: int, platform_id: str, moderator_id: int) -> None: ...
+
+    async def is_blocked(self, community_id: int, platform_id: str) -> bool: ...
+
+    async def blocked(self, community_id: int, *, limit: int, offset: int) -> list[Blocked]:
+        """Newest first."""
+        ...
+
     async def move_community(self, platform: str, old_id: str, new_id: str) -> None:
         """The platform calls a community by another id from now on; all it has goes along."""
         ...
@@ -85,8 +119,9 @@ class StoryStore(Protocol):
         """queued|writing → cancelled, keeping the text so far."""
         ...
 
-    async def delete_story(self, story_id: int) -> bool:
-        """Any status → deleted: words and votes removed, the row stays for its continuations."""
+    async def delete_story(self, story_id: int, moderator_id: int | None = None) -> bool:
+        """Any status → deleted: words and votes removed, the row stays for its continuations.
+        Where a moderator did it, it is noted in the trail."""
         ...
 
     # -- reading -------------------------------------------------------------------------------
@@ -140,7 +175,7 @@ class StoryStore(Protocol):
     # -- votes ---------------------------------------------------------------------------------
     async def cast_vote(self, member_id: int, story_id: int, value: VoteValue) -> Tally:
         """Set, change or (0) remove a vote; the story's tally and rank change in the same
-        transaction. Raises StoryNotFound, NotFinished, OwnStory."""
+        transaction. Raises StoryNotFound, NotFinished, StoryHidden, OwnStory."""
         ...
 
     async def vote_of(self, member_id: int, story_id: int) -> VoteValue: ...

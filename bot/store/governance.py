@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.community_settings import CommunitySettings
-from bot.domain import AuditEntry
+from bot.domain import AuditEntry, Blocked
 from bot.store.database import upsert
-from bot.store.tables import audit_log, communities, community_settings, members
+from bot.store.tables import audit_log, blocks, communities, community_settings, members
 
 
 async def settings_of(connection: AsyncConnection, community_id: int) -> CommunitySettings:
@@ -83,10 +83,69 @@ async def audit_trail(
 
 
 async def join_communities(connection: AsyncConnection, newer: int, older: int) -> None:
-    """The newer's choices go, as the older's hold; what was done there is part of one trail."""
+    """The newer's choices go, as the older's hold; whom it blocked and what was done stays."""
     await connection.execute(
         delete(community_settings).where(community_settings.c.community_id == newer)
+    )
+    already = select(blocks.c.platform_id).where(blocks.c.community_id == older)
+    await connection.execute(
+        delete(blocks).where(blocks.c.community_id == newer, blocks.c.platform_id.in_(already))
+    )
+    await connection.execute(
+        update(blocks).where(blocks.c.community_id == newer).values(community_id=older)
     )
     await connection.execute(
         update(audit_log).where(audit_log.c.community_id == newer).values(community_id=older)
     )
+
+
+# -- blocks ------------------------------------------------------------------------------------
+async def block(
+    connection: AsyncConnection, community_id: int, platform_id: str, moderator_id: int, now: float
+) -> None:
+    """Keep who is blocked, and by whom. Once blocked, again changes nothing."""
+    row = upsert(connection, blocks).values(
+        community_id=community_id, platform_id=platform_id, at=now
+    )
+    added = await connection.execute(row.on_conflict_do_nothing())
+    if added.rowcount:
+        details = {"member": platform_id}
+        await note_action(connection, community_id, moderator_id, "block", details, now)
+
+
+async def unblock(
+    connection: AsyncConnection, community_id: int, platform_id: str, moderator_id: int, now: float
+) -> None:
+    removed = await connection.execute(delete(blocks).where(_is_block(community_id, platform_id)))
+    if removed.rowcount:
+        details = {"member": platform_id}
+        await note_action(connection, community_id, moderator_id, "unblock", details, now)
+
+
+async def is_blocked(connection: AsyncConnection, community_id: int, platform_id: str) -> bool:
+    question = select(exists().where(_is_block(community_id, platform_id)))
+    return bool(await connection.scalar(question))
+
+
+async def blocked(
+    connection: AsyncConnection, community_id: int, *, limit: int, offset: int
+) -> list[Blocked]:
+    """Newest first."""
+    rows = await connection.execute(
+        select(blocks.c.platform_id, blocks.c.at, members.c.name)
+        .join(communities, communities.c.id == blocks.c.community_id)
+        .outerjoin(
+            members,
+            (members.c.platform == communities.c.platform)
+            & (members.c.platform_id == blocks.c.platform_id),
+        )
+        .where(blocks.c.community_id == community_id)
+        .order_by(blocks.c.at.desc(), blocks.c.platform_id)
+        .limit(limit)
+        .offset(offset)
+    )
+    return [Blocked(row.platform_id, row.name or "", row.at) for row in rows]
+
+
+def _is_block(community_id: int, platform_id: str) -> ColumnElement[bool]:
+    return (blocks.c.community_id == community_id) & (blocks.c.platform_id == platform_id)

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Row, Text, cast, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain import Forgotten, Status
-from bot.store.tables import audit_log, communities, members, posts, stories, votes
+from bot.store.tables import audit_log, blocks, communities, members, posts, reports, stories, votes
 from bot.store.votes import withdraw_votes
 
 _BLANK: dict[str, Any] = {
@@ -24,6 +24,7 @@ _BLANK: dict[str, Any] = {
     "ups": 0,
     "downs": 0,
     "rank": 0.0,
+    "hidden": False,
 }
 """What a deleted story keeps of its words and votes: nothing."""
 
@@ -34,6 +35,7 @@ async def delete_story(connection: AsyncConnection, story_id: int) -> bool:
     if not await _blank(connection, condition):
         return False
     await connection.execute(delete(votes).where(votes.c.story_id == story_id))
+    await connection.execute(delete(reports).where(reports.c.story_id == story_id))
     return True
 
 
@@ -51,6 +53,11 @@ async def forget_member(connection: AsyncConnection, member_id: int) -> Forgotte
     n_stories = await _blank(connection, theirs & (stories.c.status != Status.DELETED))
     await connection.execute(delete(votes).where(votes.c.story_id.in_(their_stories)))
     await connection.execute(delete(posts).where(posts.c.story_id.in_(their_stories)))
+    await connection.execute(
+        delete(reports).where(
+            reports.c.story_id.in_(their_stories) | (reports.c.member_id == member_id)
+        )
+    )
     await connection.execute(update(stories).where(theirs).values(author_id=None))
     await connection.execute(
         update(audit_log).where(audit_log.c.member_id == member_id).values(member_id=None)
@@ -91,7 +98,9 @@ async def export_member(connection: AsyncConnection, member_id: int) -> dict[str
         "member": None if member is None else _member(member),
         "stories": await _stories(connection, member_id),
         "votes": await _votes(connection, member_id),
+        "reports": await _reports(connection, member_id),
         "actions": await _actions(connection, member_id),
+        "blocked_in": [] if member is None else await _blocked_in(connection, member),
     }
 
 
@@ -165,6 +174,29 @@ async def _votes(connection: AsyncConnection, member_id: int) -> list[dict[str, 
         }
         for row in rows
     ]
+
+
+async def _reports(connection: AsyncConnection, member_id: int) -> list[dict[str, Any]]:
+    rows = await connection.execute(
+        select(reports).where(reports.c.member_id == member_id).order_by(reports.c.story_id)
+    )
+    return [
+        {"story_id": row.story_id, "reason": row.reason, "created_at": _iso(row.created_at)}
+        for row in rows
+    ]
+
+
+async def _blocked_in(connection: AsyncConnection, member: Row[Any]) -> list[dict[str, Any]]:
+    rows = await connection.execute(
+        select(blocks.c.at, communities.c.name)
+        .join(communities, communities.c.id == blocks.c.community_id)
+        .where(
+            blocks.c.platform_id == member.platform_id,
+            communities.c.platform == member.platform,
+        )
+        .order_by(blocks.c.at)
+    )
+    return [{"community": row.name, "at": _iso(row.at)} for row in rows]
 
 
 async def _actions(connection: AsyncConnection, member_id: int) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, select
+from sqlalchemy import ColumnElement, Row, Select, false, select
 
 from bot.domain import Post, Provenance, Relation, Status, Story, Tally
 from bot.store.tables import members, stories
@@ -31,8 +31,12 @@ def is_open(story_id: int) -> ColumnElement[bool]:
 
 
 def is_readable(community_id: int, genre: str | None) -> ColumnElement[bool]:
-    """The finished stories of a community, of one genre or of all."""
-    condition = (stories.c.community_id == community_id) & (stories.c.status == Status.FINISHED)
+    """The finished stories of a community, of one genre or of all, but for hidden ones."""
+    condition = (
+        (stories.c.community_id == community_id)
+        & (stories.c.status == Status.FINISHED)
+        & (stories.c.hidden == false())
+    )
     return condition if genre is None else condition & (stories.c.genre == genre)
 
 
@@ -57,6 +61,7 @@ def story_from(row: Row[Any]) -> Story:
         relation=Relation(row.relation) if row.relation else None,
         provenance=_provenance_from(row),
         tally=Tally(ups=row.ups, downs=row.downs, rank=row.rank),
+        is_hidden=row.hidden,
     )
 
 
@@ -79,4 +84,11 @@ def _provenance_from(row: Row[Any]) -> Provenance | None:
 
 
 def post_from(row: Row[Any]) -> Post:
-    return Post(row.story_id, row.platform, row.channel_id, row.message_id, row.locale)
+    return Post(
+        row.story_id,
+        row.platform,
+        row.channel_id,
+        row.message_id,
+        row.locale,
+        row.first_message_id,
+    )

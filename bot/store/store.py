@@ -16,9 +16,7 @@ from typing import Any, Self
 from sqlalchemy import ColumnElement, Select, delete, func, insert, not_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from bot.community_settings import CommunitySettings
 from bot.domain import (
-    AuditEntry,
     Caller,
     Community,
     Forgotten,
@@ -32,19 +30,22 @@ from bot.domain import (
     VoteValue,
 )
 from bot.errors import DatabaseError, StoryNotFound
-from bot.store import governance, people, privacy, votes
+from bot.store import people, privacy, reports, votes
+from bot.store.community_store import CommunityStore
 from bot.store.database import Database, is_missing_reference, parse_url, sqlite_path, upsert
 from bot.store.migrate import missing_file, require_head
 from bot.store.rows import OPEN, is_open, is_readable, post_from, select_stories, story_from
 from bot.store.tables import BEST_FIRST, notes, posts, stories
 from bot.store.whole import whole_calls
 
+_NEWER = ("story_id", "locale", "ended", "first_message_id")
+"""What a post takes over when its message shows another story."""
 _FEW = 1000
 """Up to so many stories are fetched and sorted in about a millisecond."""
 
 
 @whole_calls
-class SqlStore:
+class SqlStore(CommunityStore):
     """The `StoryStore` at a URL. `clock` tells the time in seconds since the Unix epoch."""
 
     def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
@@ -77,26 +78,6 @@ class SqlStore:
             found = await people.find(connection, caller)
         assert found is not None, "both rows were written in this transaction"  # noqa: S101
         return found
-
-    async def community_settings(self, community_id: int) -> CommunitySettings:
-        async with self._db.read() as connection:
-            return await governance.settings_of(connection, community_id)
-
-    async def change_setting(
-        self, community_id: int, member_id: int, name: str, value: Any
-    ) -> None:
-        async with self._db.write() as connection:
-            await governance.change_setting(
-                connection, community_id, member_id, name, value, self._clock()
-            )
-
-    async def audit_log(
-        self, community_id: int, *, limit: int = 10, offset: int = 0
-    ) -> list[AuditEntry]:
-        async with self._db.read() as connection:
-            return await governance.audit_trail(
-                connection, community_id, limit=limit, offset=offset
-            )
 
     async def move_community(self, platform: str, old_id: str, new_id: str) -> None:
         async with self._db.write() as connection:
@@ -171,9 +152,14 @@ class SqlStore:
             )
             return closed.rowcount == 1
 
-    async def delete_story(self, story_id: int) -> bool:
+    async def delete_story(self, story_id: int, moderator_id: int | None = None) -> bool:
         async with self._db.write() as connection:
-            return await privacy.delete_story(connection, story_id)
+            deleted = await privacy.delete_story(connection, story_id)
+            if deleted and moderator_id is not None:
+                await reports.note_decision(
+                    connection, story_id, moderator_id, "delete", self._clock()
+                )
+            return deleted
 
     # -- reading -------------------------------------------------------------------------------
     async def story(self, story_id: int) -> Story | None:
@@ -290,7 +276,7 @@ class SqlStore:
             # A message shows one story; the same message again shows the newer one.
             newer = row.on_conflict_do_update(
                 index_elements=["platform", "channel_id", "message_id"],
-                set_={name: row.excluded[name] for name in ("story_id", "locale", "ended")},
+                set_={name: row.excluded[name] for name in _NEWER},
             )
             try:
                 await connection.execute(newer)

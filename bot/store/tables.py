@@ -28,6 +28,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -157,6 +158,7 @@ stories = Table(
     Column("downs", Integer, nullable=False, server_default="0"),
     Column("rank", Double, nullable=False, server_default="0"),
     Column("score", Integer, Computed("ups - downs", persisted=True), nullable=False),
+    Column("hidden", Boolean, nullable=False, server_default=false()),
     CheckConstraint(_one_of("status", list(Status)), name="status"),
     CheckConstraint(_one_of("relation", list(Relation)), name="relation"),
     CheckConstraint("ups >= 0 AND downs >= 0", name="tally"),
@@ -169,18 +171,17 @@ BEST_FIRST: tuple[ColumnElement[Any], ...] = (
     stories.c.id.desc(),
 )
 """By rank, then score, then newest; the two "top" indexes lie in this order."""
-Index("ix_stories_top", stories.c.community_id, stories.c.status, *BEST_FIRST)
+_READABLE = (stories.c.community_id, stories.c.status, stories.c.hidden)
+Index("ix_stories_top", *_READABLE, *BEST_FIRST)
 Index(
     "ix_stories_top_of_genre",
-    stories.c.community_id,
-    stories.c.status,
+    *_READABLE,
     stories.c.genre,
     *BEST_FIRST,
 )
 Index(
     "ix_stories_recent",
-    stories.c.community_id,
-    stories.c.status,
+    *_READABLE,
     stories.c.finished_at,
 )
 Index("ix_stories_author", stories.c.author_id, stories.c.created_at, stories.c.id)
@@ -210,6 +211,7 @@ posts = Table(
     Column("message_id", Words, nullable=False),
     Column("locale", String(35), nullable=False),
     Column("ended", Boolean, nullable=False),
+    Column("first_message_id", Words, nullable=False, server_default=text("''")),
     UniqueConstraint("platform", "channel_id", "message_id"),
     Index("ix_posts_story", "story_id", "id"),
     Index(
@@ -218,6 +220,32 @@ posts = Table(
         sqlite_where=text("NOT ended"),
         postgresql_where=text("NOT ended"),
     ),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("story_id", Id, ForeignKey(stories.c.id), primary_key=True, autoincrement=False),
+    Column("member_id", Id, ForeignKey(members.c.id), primary_key=True, autoincrement=False),
+    Column("reason", Words, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("settled", Boolean, nullable=False),
+    Index("ix_reports_member", "member_id"),
+    Index(
+        "ix_reports_open",
+        "story_id",
+        sqlite_where=text("settled = 0"),  # as SQLAlchemy asks, or the index is not used
+        postgresql_where=text("NOT settled"),
+    ),
+)
+
+# By the platform's own id, not a member's row: a block outlives /forget, or it would not hold.
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("community_id", Id, ForeignKey(communities.c.id), primary_key=True, autoincrement=False),
+    Column("platform_id", Words, primary_key=True),
+    Column("at", Double, nullable=False),
 )
 
 notes = Table(

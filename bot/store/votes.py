@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain import Status, Tally, VoteValue
-from bot.errors import NotFinished, OwnStory, StoryNotFound
+from bot.errors import NotFinished, OwnStory, StoryHidden, StoryNotFound
 from bot.ranking import wilson_lower_bound
 from bot.store.database import upsert
 from bot.store.tables import stories, votes
@@ -18,7 +18,10 @@ from bot.store.tables import stories, votes
 async def cast_vote(
     connection: AsyncConnection, member_id: int, story_id: int, value: VoteValue, now: float
 ) -> Tally:
-    """Set, change or (0) remove a vote. Raises StoryNotFound, NotFinished, OwnStory."""
+    """Set, change or (0) remove a vote.
+
+    Raises StoryNotFound, NotFinished, StoryHidden, OwnStory.
+    """
     before = await _lock_story(connection, member_id, story_id)
     # Asked only now that the story is locked: in one question with it, PostgreSQL would answer
     # from before the wait for the lock, and two presses at once would count twice.
@@ -78,6 +81,7 @@ async def _lock_story(connection: AsyncConnection, member_id: int, story_id: int
             select(
                 stories.c.status,
                 stories.c.author_id,
+                stories.c.hidden,
                 stories.c.ups,
                 stories.c.downs,
                 stories.c.rank,
@@ -90,6 +94,8 @@ async def _lock_story(connection: AsyncConnection, member_id: int, story_id: int
         raise StoryNotFound(id=story_id)
     if story.status != Status.FINISHED:
         raise NotFinished(id=story_id)
+    if story.hidden:
+        raise StoryHidden(id=story_id)
     if story.author_id == member_id:
         raise OwnStory(id=story_id)
     return Tally(story.ups, story.downs, story.rank)

@@ -29,11 +29,13 @@ BUILT_KEYS = {
     "usage-": wording.COMMANDS,
     "period-": ("day", "week", "month"),
     "discord-option-": OPTIONS,
+    "audit-": ("keep", "delete", "block", "unblock"),
     "length-": ("short", "medium", "long"),
     "setting-": (*SETTINGS, "yes", "no"),
     "setting-about-": SETTINGS,
     "setting-default-": [
-        name for name, value in CommunitySettings() if not value and not isinstance(value, bool)
+        "report_threshold",
+        *(name for name, value in CommunitySettings() if not value and value is not False),
     ],
 }
 """Prefixes that the code completes, and with what."""
@@ -99,6 +101,14 @@ ERRORS: list[tuple[MemberError, str]] = [
     (errors.OwnStory(id=1), "You can't vote on your own story. Others will."),
     (errors.NotYours(id=12345), "Only the author of story #12345 can do that."),
     (errors.NotManager(), "Only those who manage this community can do that."),
+    (errors.StoryHidden(id=7), "Story #7 is hidden until a moderator has looked at it."),
+    (errors.OwnReport(), "That is your own story. You can delete it."),
+    (
+        errors.AlreadyReported(id=7),
+        "You have reported story #7 already. Thank you; the moderators know.",
+    ),
+    (errors.NotModerator(), "Only moderators can do that."),
+    (errors.BlockedMember(), "The moderators here don't let me do that for you."),
     (errors.NotInThisChannel(("7",)), "I write no stories in this channel."),
     (errors.AdultsOnly(), "Here I write stories in age-restricted channels only."),
     (

@@ -24,7 +24,7 @@ NAME = re.compile(r"^[-_'\w]{1,32}$")
 
 EPHEMERAL, LOADING, IS_COMPONENTS_V2 = 1 << 6, 1 << 7, 1 << 15
 ACTION_ROW, BUTTON, STRING_SELECT, TEXT_INPUT, LINK_STYLE = 1, 2, 3, 4, 5
-ROLE_SELECT = 6
+USER_SELECT, ROLE_SELECT = 5, 6
 
 
 def message_problems(payload: dict[str, Any], *, needs_text: bool) -> list[str]:

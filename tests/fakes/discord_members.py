@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fakes.discord_limits import BUTTON, ROLE_SELECT, STRING_SELECT, TEXT_INPUT, walk
+from fakes.discord_limits import BUTTON, ROLE_SELECT, STRING_SELECT, TEXT_INPUT, USER_SELECT, walk
 from fakes.discord_state import (
     ADMINISTRATOR,
     MEMBER_PERMISSIONS,
@@ -111,7 +111,7 @@ def press_data(message: Message, user: User, which: str) -> dict[str, Any]:
 
 
 def select_data(message: Message, user: User, custom_id: str, values: list[str]) -> dict[str, Any]:
-    """`data` of a choice from a select; of channels and roles their ids."""
+    """`data` of a choice from a select; of channels, roles and users their ids."""
     _check_visible(message, user)
     found = next(c for c in walk(message.components) if c.get("custom_id") == custom_id)
     assert not found.get("disabled"), f"select {custom_id!r} is disabled"
@@ -126,6 +126,10 @@ def select_data(message: Message, user: User, custom_id: str, values: list[str])
     elif found["type"] == ROLE_SELECT and guild is not None:
         roles = {str(role.id): role.json() for role in guild.roles}
         data["resolved"] = {"roles": {value: roles[value] for value in values}}
+    elif found["type"] == USER_SELECT:
+        data["resolved"] = {
+            "users": {value: User("Someone", id=int(value)).json() for value in values}
+        }
     elif guild is not None:
         channels = {str(one.id): one.json() | {"permissions": "0"} for one in guild.channels}
         types = [channels[value]["type"] for value in values]

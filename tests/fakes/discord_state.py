@@ -22,7 +22,7 @@ COMMAND, COMPONENT, AUTOCOMPLETE, MODAL = 2, 3, 4, 5
 """Interaction types (docs: receiving-and-responding)."""
 MEMBER_PERMISSIONS = 0x800 | 0x400 | 0x4000 | 0x10000 | (1 << 31)
 """Send, view, embed links, history, application commands."""
-MANAGE_GUILD, ADMINISTRATOR = 0x20, 0x8
+MANAGE_GUILD, MANAGE_MESSAGES, ADMINISTRATOR = 0x20, 0x2000, 0x8
 _ids = itertools.count(1)
 
 

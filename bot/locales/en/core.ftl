@@ -24,6 +24,11 @@ error-blocked-words = That has a word in it which is not welcome here. Please pu
 error-bad-pattern = I can't use the pattern { $given }. It may not match everything, and it can't look around or back.
 error-word-list-too-long = The list takes { $entries } entries of up to { $length } characters each.
 error-story-not-found = There is no story #{ $id } here.
+error-story-hidden = Story #{ $id } is hidden until a moderator has looked at it.
+error-own-report = That is your own story. You can delete it.
+error-already-reported = You have reported story #{ $id } already. Thank you; the moderators know.
+error-not-moderator = Only moderators can do that.
+error-blocked-member = The moderators here don't let me do that for you.
 error-no-stories = No stories here yet. Begin one with /story.
 error-own-story = You can't vote on your own story. Others will.
 error-not-yours = Only the author of story #{ $id } can do that.
@@ -77,6 +82,7 @@ story-waiting = Waiting for a writer.
 story-thinking = Thinking …
 story-cancelled = Cancelled.
 story-cancelled-id = Story #{ $id } is cancelled.
+story-hidden = Members reported this story. It is hidden until a moderator has looked at it.
 story-deleted = This story was deleted.
 story-byline = #{ $id } · { $genre } by { $author }
 story-written-by = written by { $model }, seed { $seed }
@@ -125,8 +131,8 @@ about-model = Model: { $model } (revision { $revision }), { $parameters } millio
 about-adapter = Genre adapter: { $hash }.
 about-no-model = No model is loaded yet; stories wait until one is.
 privacy-text =
-    I keep your name and id on this platform, the stories you ask for with the words you give me, your votes, and what you change in running a community. That is all, and it goes nowhere else.
-    /export gives you all of it as a file. /forget removes it: your stories lose their words, your votes stop counting, what you changed loses your name. Messages that stand in a chat already stay there.
+    I keep your name and id on this platform, the stories you ask for with the words you give me, your votes, your reports, and what you do in running a community. That is all, and it goes nowhere else.
+    /export gives you all of it as a file. /forget removes it: your stories lose their words, your votes stop counting, what you did loses your name. Where you are blocked, your id stays on the list. Messages that stand in a chat already stay there.
 export-done = Here is everything I keep about you.
 forget-ask = This removes your stories' words and your votes for good. Are you sure?
 forget-done = Done. { $stories ->
@@ -191,6 +197,7 @@ setting-daily_quota = Stories a day
 setting-cooldown_s = Pause between stories
 setting-exempt_roles = Exempt roles
 setting-age_restricted_only = Adults only
+setting-report_threshold = Reports that hide
 setting-words = Unwelcome words
 setting-language = Language
 setting-about-channels = Where stories may be asked for
@@ -201,6 +208,7 @@ setting-about-daily_quota = How many one member may ask for in 24 hours
 setting-about-cooldown_s = Seconds between two stories of one member
 setting-about-exempt_roles = Free of your daily number and your pause
 setting-about-age_restricted_only = Stories in age-restricted channels only
+setting-about-report_threshold = Reports that hide a story until a moderator looks
 setting-about-words = One a line; /colou?r/ is a pattern
 setting-about-language = Of what everybody reads here
 setting-default-channels = everywhere
@@ -208,6 +216,7 @@ setting-default-genres = all
 setting-default-daily_quota = as many as the bot allows
 setting-default-cooldown_s = none
 setting-default-exempt_roles = none
+setting-default-report_threshold = none
 setting-default-words = those of the bot's operator
 setting-default-language = the community's own
 setting-yes = yes
@@ -219,12 +228,42 @@ setting-entries = { $n ->
 audit-title = Who changed what
 audit-nothing = Nothing has been changed yet.
 audit-setting = { $actor } changed “{ $setting }” from { $before } to { $after }.
+audit-keep = { $actor } kept story #{ $id }.
+audit-delete = { $actor } deleted story #{ $id }.
+audit-block = { $actor } blocked { $member }.
+audit-unblock = { $actor } let { $member } in again.
+help-moderate = reported stories, and who is blocked; for moderators
 help-settings = what holds for stories here; for those who manage this community
+
+## Reports
+report-title = Report a story
+report-reason = What is wrong with it? You need not say.
+report-done = Thank you. The moderators will look at story #{ $id }.
+report-done-hidden = Thank you. Story #{ $id } is hidden until a moderator has looked at it.
+moderate-title = Reported story { $number } of { $total }
+moderate-nothing = No story waits for a moderator.
+moderate-reports = { $n ->
+    [one] one report
+   *[other] { $n } reports
+}
+moderate-is-hidden = hidden
+moderate-is-shown = still shown
+moderate-jump = to the message
+blocked-title = Blocked members
+blocked-nobody = Nobody is blocked.
+blocked-about = They can read, but not ask for stories, vote or report.
+blocked-add = Block a member
+blocked-remove = Let someone in again
 
 ## Buttons
 button-enter = Enter a number
 button-edit-list = Edit the list
 button-history = Who changed what
+button-report = Report
+button-keep = Keep
+button-delete = Delete
+button-block = Block author
+button-blocked = Blocked members
 button-back = Back
 button-newer = Newer
 button-older = Older

@@ -57,6 +57,7 @@ def test_a_finished_story() -> None:
         ("vote:12:down", "1"),
         ("continue:12", "Continue"),
         ("again:12", "Another version"),
+        ("report:12", "Report"),
     ]
 
 
@@ -77,6 +78,12 @@ def test_the_other_states(status: Status, text: str, buttons: list[str]) -> None
     (card,) = cards(story, position=3 if status is Status.QUEUED else None)
     assert card.text == text
     assert [button.custom_id for button in card.buttons] == buttons
+
+
+def test_a_hidden_story_shows_none_of_its_words() -> None:
+    (card,) = cards(replace(STORY, is_hidden=True))
+    hidden = "*Members reported this story. It is hidden until a moderator has looked at it.*"
+    assert (card.text, card.title, card.buttons) == (hidden, "", ())
 
 
 def test_a_growing_story_is_one_message_with_its_newest_words() -> None:
@@ -110,7 +117,7 @@ def test_best_and_newest_lists() -> None:
 
 def test_help_names_every_command() -> None:
     (card,) = help_cards("en")
-    assert card.text.count("**/") == 17
+    assert card.text.count("**/") == 18
 
 
 words = st.text(alphabet="a*_<@\\. \n漢", max_size=9_000)

@@ -55,6 +55,7 @@ async def test_every_setting_is_shown_with_its_default(stage: Stage, boss: User)
         "**Pause between stories**: none",
         "**Exempt roles**: none",
         "**Adults only**: no",
+        "**Reports that hide**: 3",
         "**Unwelcome words**: those of the bot's operator",
         "**Language**: the community's own",
     ]

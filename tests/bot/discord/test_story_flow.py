@@ -17,7 +17,7 @@ async def test_from_the_command_to_the_top(stage: Stage) -> None:
     assert waiting.embeds[0]["title"] == "The Lamp"
     stage.house.gate.open()
     message = await finished(answer)
-    assert labels(message) == ["👍 0", "👎 0", "📖 Continue", "🎲 Another version"]
+    assert labels(message) == ["👍 0", "👎 0", "📖 Continue", "🎲 Another version", "🚩 Report"]
     assert '"The Lamp" is a horror film. A lonely lighthouse keeper' in message.text
     assert "#1 · horror by Ada · written by scripted, seed" in message.text
     assert message.text.count("▌") == 0

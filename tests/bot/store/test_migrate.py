@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ALL = [
     "0001: Members, communities, stories, votes, posts and notes.",
     "0002: Settings of a community, one row each, and the trail of who changed them.",
+    "0003: Reports, hidden stories, blocked members, and which messages are one showing.",
 ]
 
 
@@ -210,3 +211,36 @@ async def test_a_backup_of_nothing_or_into_nowhere_says_so(sqlite_url: str, tmp_
 async def test_postgres_is_backed_up_by_its_own_tool(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match=r"Run: pg_dump .*monday\.db .*me:\*\*\*@host/db"):
         await backup("postgresql://me:secret@host/db", tmp_path / "monday.db")
+
+
+async def test_an_older_databases_posts_are_pages_of_one_showing(tmp_path: Path) -> None:
+    url = parse_url(f"sqlite:///{tmp_path}/stories.db")
+
+    def fill(connection: Connection) -> None:
+        attributes = {"connection": connection, "on_version_apply": lambda **step: None}
+        config = Config(attributes=attributes)
+        config.set_main_option("script_location", str(MIGRATIONS))
+        command.upgrade(config, "0001")
+        run = connection.exec_driver_sql
+        run("INSERT INTO members VALUES (1, 'discord', '7', 'Ann', 0)")
+        run("INSERT INTO communities VALUES (1, 'discord', '8', 'Home', 0, 0)")
+        for story in (1, 2):
+            run(
+                "INSERT INTO stories (id, status, community_id, author_id, genre, title, prompt,"
+                " text, sampling, created_at, finished_at)"
+                " VALUES (?, 'finished', 1, 1, 'horror', '', '', 'Boo.', '{}', 0, 0)",
+                (story,),
+            )
+        for page in ((1, "10"), (2, "11"), (1, "12")):
+            run("INSERT INTO posts VALUES (NULL, ?, 'discord', '9', ?, 'en', 1)", page)
+
+    engine = writing_engine(url, foreign_keys=False)
+    async with engine.begin() as connection:
+        await connection.run_sync(fill)
+    await engine.dispose()
+    assert await upgrade(f"sqlite:///{tmp_path}/stories.db") == ALL[1:]
+    async with open_store(f"sqlite:///{tmp_path}/stories.db") as store:
+        shown = [(post.message_id, post.first_message_id) for post in await store.posts(1)]
+        assert shown == [("10", ""), ("12", "10")]
+        (top, _) = await store.top_stories(1)
+        assert (top.text, top.is_hidden) == ("Boo.", False)

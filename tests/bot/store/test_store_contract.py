@@ -646,14 +646,16 @@ async def test_export_holds_everything_kept_about_a_member(house: House, clock: 
             }
         ],
         "votes": [{"story_id": of_bob, "value": -1, "created_at": at, "updated_at": at}],
+        "reports": [],
         "actions": [],
+        "blocked_in": [],
     }
     assert json.loads(json.dumps(exported)) == exported
 
 
 async def test_export_of_nobody_is_empty(house: House) -> None:
-    nothing = {"member": None, "stories": [], "votes": [], "actions": []}
-    assert await house.store.export_member(999) == nothing
+    nothing = {key: [] for key in ("stories", "votes", "reports", "actions", "blocked_in")}
+    assert await house.store.export_member(999) == {"member": None} | nothing
 
 
 async def test_forgetting_removes_the_member_their_words_and_their_votes(house: House) -> None:

@@ -1,0 +1,89 @@
+"""The part of the store about running communities: settings, the trail, reports, blocks.
+
+Knows an open database; which one, `SqlStore` knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bot.community_settings import CommunitySettings
+from bot.domain import AuditEntry, Blocked, Case, Member
+from bot.store import governance, reports
+from bot.store.database import Database
+from bot.store.whole import whole_calls
+
+
+@whole_calls
+class CommunityStore:
+    """Half of `SqlStore`, which opens the database and has the clock."""
+
+    _db: Database
+    _clock: Callable[[], float]
+
+    async def community_settings(self, community_id: int) -> CommunitySettings:
+        async with self._db.read() as connection:
+            return await governance.settings_of(connection, community_id)
+
+    async def change_setting(
+        self, community_id: int, member_id: int, name: str, value: Any
+    ) -> None:
+        async with self._db.write() as connection:
+            await governance.change_setting(
+                connection, community_id, member_id, name, value, self._clock()
+            )
+
+    async def audit_log(
+        self, community_id: int, *, limit: int = 10, offset: int = 0
+    ) -> list[AuditEntry]:
+        async with self._db.read() as connection:
+            return await governance.audit_trail(
+                connection, community_id, limit=limit, offset=offset
+            )
+
+    # -- reports -------------------------------------------------------------------------------
+    async def report_story(
+        self, member_id: int, story_id: int, reason: str, threshold: int
+    ) -> bool:
+        async with self._db.write() as connection:
+            return await reports.report_story(
+                connection, member_id, story_id, reason, threshold, self._clock()
+            )
+
+    async def count_cases(self, community_id: int) -> int:
+        async with self._db.read() as connection:
+            return await reports.count_cases(connection, community_id)
+
+    async def cases(self, community_id: int, *, limit: int, offset: int) -> list[Case]:
+        async with self._db.read() as connection:
+            return await reports.cases(connection, community_id, limit=limit, offset=offset)
+
+    async def keep_story(self, story_id: int, moderator_id: int) -> None:
+        async with self._db.write() as connection:
+            await reports.keep_story(connection, story_id, moderator_id, self._clock())
+
+    async def author_of(self, story_id: int) -> Member | None:
+        async with self._db.read() as connection:
+            return await reports.author_of(connection, story_id)
+
+    # -- blocks --------------------------------------------------------------------------------
+    async def block(self, community_id: int, platform_id: str, moderator_id: int) -> None:
+        async with self._db.write() as connection:
+            await governance.block(
+                connection, community_id, platform_id, moderator_id, self._clock()
+            )
+
+    async def unblock(self, community_id: int, platform_id: str, moderator_id: int) -> None:
+        async with self._db.write() as connection:
+            await governance.unblock(
+                connection, community_id, platform_id, moderator_id, self._clock()
+            )
+
+    async def is_blocked(self, community_id: int, platform_id: str) -> bool:
+        async with self._db.read() as connection:
+            return await governance.is_blocked(connection, community_id, platform_id)
+
+    async def blocked(self, community_id: int, *, limit: int, offset: int) -> list[Blocked]:
+        async with self._db.read() as connection:
+            return await governance.blocked(connection, community_id, limit=limit, offset=offset)
