@@ -27,7 +27,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from model.engine import GenerationFailed
+from model.engine import EngineError, GenerationFailed
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class CompletionsClient:
     """One server, and the connections to it.
 
     `timeout_s` is the longest silence borne while it works; a server that is away or busy is
-    asked again for `patience_s`.
+    asked again for `patience_s`. Raises EngineError for an address or a key that cannot be one.
     """
 
     def __init__(
@@ -93,9 +93,10 @@ class CompletionsClient:
         patience_s: float,
         n_connections: int,
     ) -> None:
-        parts = httpx.URL(url)
-        self.address = f"{parts.scheme}://{parts.netloc.decode()}{parts.path}"
+        self.address = _address(url)
         """Where it is, without any password: for messages."""
+        if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
+            raise EngineError("ENGINE_API_KEY has letters that no key can have; copy it again")
         self._timeout_s = timeout_s
         self._patience_s = patience_s
         self._refused: frozenset[str] = frozenset()
@@ -139,10 +140,11 @@ class CompletionsClient:
         try:
             n_most = _ANSWER_BYTES + int(request["max_tokens"]) * _EVENT_BYTES
             response.stream = _Bounded(response.stream, n_most)
-            async for event in self._events(response):
-                if event == "[DONE]":
-                    return
-                yield _piece(event)
+            async with aclosing(self._events(response)) as events:
+                async for event in events:
+                    if event == "[DONE]":
+                        return
+                    yield _piece(event)
         finally:
             await response.aclose()
 
@@ -244,6 +246,16 @@ class _Bounded(httpx.AsyncByteStream):
         await self._stream.aclose()
 
 
+def _address(url: str) -> str:
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise EngineError(f"ENGINE_URL is no web address: {error}") from error
+    if not parts.host or (parts.port or 0) >= 2**16:
+        raise EngineError("ENGINE_URL is no web address: its host or its port is wrong")
+    return f"{parts.scheme}://{parts.netloc.decode()}{parts.path}"
+
+
 async def _read(response: httpx.Response) -> str:
     """The beginning of an answer that is no stream; what breaks off is read that far."""
     text = ""
@@ -299,7 +311,7 @@ def _piece(event: str) -> Piece:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and value >= 0 else None
+    return value if isinstance(value, int) and 0 <= value < 2**31 else None
 
 
 def _wait(state: RetryCallState) -> float:

@@ -184,6 +184,20 @@ async def test_a_reader_who_leaves_stops_the_server() -> None:
             assert server.writing == scripted.running == 0
 
 
+async def test_closing_the_engine_ends_its_stories() -> None:
+    step = asyncio.Semaphore(2)  # a word that opening asks for, and one that is shown
+    async with CompletionsServer(ScriptedEngine(step=lambda: _taken(step))).serve() as server:
+        engine = await remote(server).__aenter__()
+        story = engine.generate(ask())
+        await anext(story)
+        rest = asyncio.create_task(anext(story))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        await engine.__aexit__()
+        with pytest.raises(GenerationFailed):
+            await asyncio.wait_for(rest, 10)
+        await asyncio.wait_for(server.hung_up.wait(), 10)
+
+
 async def _taken(step: asyncio.Semaphore) -> None:
     await step.acquire()
 
@@ -348,6 +362,19 @@ async def test_a_server_that_is_not_there_is_told_without_its_password() -> None
     assert "sesame" not in str(told.value)
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999/v1", "http://a:b/v1", "http:///v1"])
+async def test_an_address_that_cannot_be_one_is_told(url: str) -> None:
+    with pytest.raises(EngineError, match="ENGINE_URL is no web address"):
+        await RemoteEngine(url).__aenter__()
+
+
+@pytest.mark.parametrize("key", ["ses\name", "schlüssel"])
+async def test_a_key_that_cannot_be_one_is_told_but_not_shown(key: str) -> None:
+    with pytest.raises(EngineError, match="ENGINE_API_KEY has letters") as told:
+        await RemoteEngine("http://127.0.0.1:1/v1", api_key=key).__aenter__()
+    assert key not in str(told.value)
+
+
 async def test_what_the_server_says_against_the_settings_is_told(server: CompletionsServer) -> None:
     server.faults += [answering(400, "BadRequestError", "temperature must be hot")] * 12
     with pytest.raises(EngineError, match=r"MODEL=tiny \(HTTP 400\): temperature must be hot"):
@@ -483,6 +510,7 @@ async def test_a_silent_server_fails_the_story(server: CompletionsServer) -> Non
         ({"choices": [{"text": "Once", "finish_reason": "content_filter"}]}, "content_filter"),
         ({"choices": [{"text": 7, "finish_reason": 7}]}, "hung up"),
         ({"choices": [7], "usage": 7}, "hung up"),
+        ({"choices": [], "usage": {"completion_tokens": 10**30}}, "hung up"),
     ],
 )
 async def test_rubbish_fails_the_story(
