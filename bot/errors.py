@@ -13,12 +13,13 @@ CliffhangerError
 │   │   ├── StoryNotFound / StoryHidden / NoStories
 │   │   ├── OwnStory / OwnReport / AlreadyReported
 │   │   ├── NotYours / NotManager / NotModerator / BlockedMember
-│   │   ├── NotInThisChannel / AdultsOnly
+│   │   ├── NotInThisChannel / AdultsOnly / OnlyInServers
+│   │   ├── BotNeeds / NoRightThere
 │   │   └── NotFinished / AlreadyEnded / NothingToCancel
 │   └── TryLater              would work at another time
 │       ├── QueueFull
 │       ├── TooManyPending / QuotaUsed / CoolingDown
-│       ├── StoreBusy
+│       ├── StoreBusy / NotPosted
 │       └── Stopping
 └── OperatorError             said to whoever runs the bot; the text says what to do
     ├── SettingsError
@@ -215,6 +216,24 @@ class AdultsOnly(NotPossible):
     key = "error-adults-only"
 
 
+class OnlyInServers(NotPossible):
+    """Asked for in a private chat."""
+
+    key = "error-only-in-servers"
+
+
+class BotNeeds(NotPossible):
+    """values: permission (the platform's name for it), channel. The bot lacks it there."""
+
+    key = "error-bot-needs"
+
+
+class NoRightThere(NotPossible):
+    """values: channel. The member may not post there."""
+
+    key = "error-no-right-there"
+
+
 class NotFinished(NotPossible):
     """values: id. Voting on, or continuing, a story that is not finished."""
 
@@ -235,6 +254,12 @@ class NothingToCancel(NotPossible):
 
 class TryLater(MemberError):
     """Would work at another time."""
+
+
+class NotPosted(TryLater):
+    """values: channel. The platform did not take a message there."""
+
+    key = "error-not-posted"
 
 
 class QueueFull(TryLater):

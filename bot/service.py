@@ -176,6 +176,14 @@ class StoryService:
 
         The author may, and a moderator, who is remembered for it. Raises StoryNotFound, NotYours.
         """
+        moderator_id = await self.check_may_delete(caller, story_id)
+        if not await self._store.delete_story(story_id, moderator_id):
+            raise StoryNotFound(id=story_id)
+        if follower := self._open.get(story_id):
+            await follower.cancel()
+
+    async def check_may_delete(self, caller: Caller, story_id: int) -> int | None:
+        """Raises as `delete` does. The moderator who would do it, None where it is the author."""
         member, community = await self._store.enter(caller)
         story = await self._store.story(story_id)
         is_own = story is not None and story.author_id == member.id
@@ -183,10 +191,26 @@ class StoryService:
             raise StoryNotFound(id=story_id)
         if not is_own and not caller.is_moderator:
             raise NotYours(id=story_id)
-        if not await self._store.delete_story(story_id, None if is_own else member.id):
-            raise StoryNotFound(id=story_id)
-        if follower := self._open.get(story_id):
-            await follower.cancel()
+        return None if is_own else member.id
+
+    async def share(
+        self,
+        caller: Caller,
+        story_id: int,
+        *,
+        channel_ids: tuple[str, ...],
+        is_age_restricted: bool,
+    ) -> Story:
+        """A finished story of this community, to be shown in another of its channels too.
+
+        Raises StoryNotFound, StoryHidden, NotFinished, BlockedMember, NotInThisChannel, AdultsOnly.
+        """
+        story = await self.read(caller, story_id)
+        if story.status is not Status.FINISHED:
+            raise NotFinished(id=story_id)
+        there = replace(caller, channel_ids=channel_ids, is_age_restricted=is_age_restricted)
+        await self._admit(there)
+        return story
 
     async def watch(self, story_id: int) -> AsyncIterator[StoryUpdate]:
         """The newest state of a story each time it is asked for, until it is closed.

@@ -76,6 +76,34 @@ class CancelButton(Pressable, template=r"cancel:(?P<story>\d{1,18})"):
             raise
 
 
+class DeleteButton(Pressable, template=r"delete:(?P<story>\d{1,18})"):
+    """Ask the author, or a moderator, whether they mean it."""
+
+    async def pressed(self, interaction: Interaction) -> None:
+        reply = await think(interaction, public=False)
+        service = interaction.client.desk.service
+        await service.check_may_delete(caller_of(interaction), self.story_id)
+        yes = Button(
+            f"delete-yes:{self.story_id}",
+            say("button-delete-yes", reply.locale),
+            style=discord.ButtonStyle.danger,
+        )
+        text = escape(say("delete-ask", reply.locale, id=self.story_id))
+        await reply.show([Card(text, buttons=(yes,))])
+
+
+class DeleteForGood(Pressable, template=r"delete-yes:(?P<story>\d{1,18})"):
+    """Delete it, in every message too."""
+
+    async def pressed(self, interaction: Interaction) -> None:
+        await hold(interaction)
+        desk = interaction.client.desk
+        await desk.service.delete(caller_of(interaction), self.story_id)
+        await desk.redraw(self.story_id)
+        done = Card(escape(say("delete-done", locale_of(interaction), id=self.story_id)))
+        await interaction.edit_original_response(embed=done.embed(), view=None)
+
+
 class ForgetButton(Pressable, template=FORGET):
     """The confirmation of /forget; only its member sees it."""
 
@@ -99,5 +127,7 @@ BUTTONS: tuple[type[Pressable], ...] = (
     ContinueButton,
     AgainButton,
     CancelButton,
+    DeleteButton,
+    DeleteForGood,
     ForgetButton,
 )

@@ -33,6 +33,15 @@ STORY_CHANNELS = (
     discord.ChannelType.category,
 )
 """Where stories may be asked for; threads count as what they lie in."""
+TARGETS = (
+    discord.ChannelType.text,
+    discord.ChannelType.news,
+    discord.ChannelType.voice,
+    discord.ChannelType.public_thread,
+    discord.ChannelType.private_thread,
+    discord.ChannelType.news_thread,
+)
+"""Where a message can be posted."""
 PAGE = 3_600
 """Story text on one card; with its title, note and footer it stays below 6,000 in all."""
 _NOTE = 400
@@ -85,7 +94,8 @@ class Picker:
 
     custom_id: str
     placeholder: str
-    what: Literal["channel", "role", "user"]
+    what: Literal["channel", "target", "role", "user"]
+    """A "target" is a channel or thread that takes messages."""
     chosen: tuple[str, ...]
     """Ids."""
     most: int
@@ -167,7 +177,7 @@ def _picker(picker: Picker) -> discord.ui.Item[discord.ui.View]:
         placeholder=picker.placeholder,
         min_values=0,
         max_values=picker.most,
-        channel_types=list(STORY_CHANNELS),
+        channel_types=list(TARGETS if picker.what == "target" else STORY_CHANNELS),
         default_values=[discord.SelectDefaultValue.from_channel(one) for one in ids],
     )
 
@@ -239,17 +249,20 @@ def story_buttons(story: Story, locale: str) -> tuple[Button, ...]:
     if story.status.is_open:
         label = say("button-cancel", locale)
         return (Button(f"cancel:{story.id}", label, style=discord.ButtonStyle.danger),)
-    if story.is_hidden:
+    if story.is_hidden or story.status is Status.DELETED:
         return ()
+    delete = Button(f"delete:{story.id}", say("button-delete", locale), "🗑️")
     if story.status is Status.FINISHED:
         return (
             Button(f"vote:{story.id}:up", str(story.tally.ups), "👍"),
             Button(f"vote:{story.id}:down", str(story.tally.downs), "👎"),
             Button(f"continue:{story.id}", say("button-continue", locale), "📖"),
             again,
+            Button(f"share:{story.id}", say("button-share", locale), "🔗"),
             Button(f"report:{story.id}", say("button-report", locale), "🚩"),
+            delete,
         )
-    return () if story.status is Status.DELETED else (again,)
+    return (again, delete)
 
 
 def list_card(title: str, stories: Sequence[Story], locale: str, *, medals: bool) -> Card:

@@ -24,6 +24,7 @@ from bot.discord.command_tree import StoryTree
 from bot.discord.moderate_panel import MODERATE_FORMS, MODERATE_ITEMS
 from bot.discord.pressable import submit
 from bot.discord.settings_panel import SETTINGS_FORMS, SETTINGS_ITEMS
+from bot.discord.sharing import SHARING_ITEMS
 from bot.discord.story_desk import StoryDesk
 from bot.errors import PlatformError, SettingsError
 from bot.service import StoryService
@@ -77,7 +78,7 @@ class DiscordBot(discord.AutoShardedClient):
 
     async def setup_hook(self) -> None:
         """After the login, before the first event."""
-        self.add_dynamic_items(*BUTTONS, *SETTINGS_ITEMS, *MODERATE_ITEMS)
+        self.add_dynamic_items(*BUTTONS, *SETTINGS_ITEMS, *MODERATE_ITEMS, *SHARING_ITEMS)
         await self.tree.sync_if_changed(self.service)
         await self.desk.resume()
 

@@ -20,7 +20,7 @@ from bot.discord.markup import escape
 from bot.discord.replies import Interaction, Reply, caller_of, own_channel, shared_locale
 from bot.discord.story_messages import TOKEN_LIFE_S, StoryMessages
 from bot.domain import Post, Story, StoryUpdate
-from bot.errors import MemberError
+from bot.errors import MemberError, NotPosted
 from bot.live_message import EditLater, LiveMessage, MessageGone
 from bot.service import StoryService
 from bot.texts import say
@@ -85,6 +85,29 @@ class StoryDesk:
         posts = [post for post in await self.service.posts(story_id) if post.platform == PLATFORM]
         for pages in _showings(posts):
             self._follow(story_id, self._posted(pages), pages[0].locale, n_pages=len(pages))
+
+    async def post(self, story: Story, channel_id: int, locale: str) -> str:
+        """Post a finished story in a channel of a server; the address of its first message.
+
+        Raises NotPosted.
+        """
+        channel = self._client.get_partial_messageable(channel_id)
+        sent: list[Post] = []
+
+        async def remember(message_id: int) -> None:
+            sent.append(Post(story.id, PLATFORM, str(channel_id), str(message_id), locale))
+            await self._remember(sent[0], message_id)
+
+        messages = StoryMessages(channel, [], on_sent=remember)
+        try:
+            for number, card in enumerate(self.cards(StoryUpdate(story), locale)):
+                await messages.put(number, card, True)
+        except (EditLater, MessageGone) as error:
+            log.info("story %d could not be posted: %s", story.id, error)
+            there = self._client.get_channel(channel_id)
+            raise NotPosted(channel=getattr(there, "name", "")) from error
+        await self.service.end_posts(story.id, PLATFORM)
+        return str(channel.get_partial_message(int(sent[0].message_id)).jump_url)
 
     def _posted(self, posts: list[Post]) -> StoryMessages:
         """The messages of one showing, reached by their channel."""

@@ -153,6 +153,16 @@ ERRORS: list[tuple[MemberError, str]] = [
         errors.StoreBusy(),
         "I am too busy to write that down right now, and nothing was changed. Please try again.",
     ),
+    (errors.OnlyInServers(), "That works in a server only."),
+    (
+        errors.BotNeeds(permission="embed_links", channel="stories"),
+        "I need Embed Links in #stories. Please ask whoever manages this server.",
+    ),
+    (errors.NoRightThere(channel="vault"), "You may not write in #vault yourself."),
+    (
+        errors.NotPosted(channel="vault"),
+        "I could not post that in #vault just now. Please try again.",
+    ),
     (errors.Stopping(), "I am just shutting down. Please try again in a minute."),
 ]
 

@@ -170,11 +170,13 @@ class FakeDiscord:
         kind: int = GUILD_TEXT,
         nsfw: bool = False,
         parent: Channel | None = None,
+        denied: int = 0,
     ) -> Channel:
         """A channel, known to a bot that connects after this; a thread or one in a category has
         a `parent`."""
         access = guild.installed
         channel = Channel(name, guild, kind, nsfw=nsfw, bot_access=access, parent=parent)
+        channel.denied = denied
         guild.channels.append(channel)
         self.world.channels[channel.id] = channel
         return channel

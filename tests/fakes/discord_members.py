@@ -131,7 +131,10 @@ def select_data(message: Message, user: User, custom_id: str, values: list[str])
             "users": {value: User("Someone", id=int(value)).json() for value in values}
         }
     elif guild is not None:
-        channels = {str(one.id): one.json() | {"permissions": "0"} for one in guild.channels}
+        channels = {
+            str(one.id): one.json() | {"permissions": str(user.permissions & ~one.denied)}
+            for one in guild.channels
+        }
         types = [channels[value]["type"] for value in values]
         assert set(types) <= set(found["channel_types"]), f"channels of types {types}"
         data["resolved"] = {"channels": {value: channels[value] for value in values}}

@@ -20,8 +20,8 @@ EPOCH_MS = 1_420_070_400_000  # docs: reference#snowflakes
 GUILD_TEXT, DM, GROUP_DM, CATEGORY, PUBLIC_THREAD = 0, 1, 3, 4, 11
 COMMAND, COMPONENT, AUTOCOMPLETE, MODAL = 2, 3, 4, 5
 """Interaction types (docs: receiving-and-responding)."""
-MEMBER_PERMISSIONS = 0x800 | 0x400 | 0x4000 | 0x10000 | (1 << 31)
-"""Send, view, embed links, history, application commands."""
+MEMBER_PERMISSIONS = 0x800 | 0x400 | 0x4000 | 0x8000 | 0x10000 | (1 << 31) | (1 << 38)
+"""Send, view, embed links, attach files, history, application commands, send in threads."""
 MANAGE_GUILD, MANAGE_MESSAGES, ADMINISTRATOR = 0x20, 0x2000, 0x8
 _ids = itertools.count(1)
 
@@ -142,7 +142,7 @@ class Guild:
 
     def json(self, me: User) -> dict[str, Any]:
         everyone = Role("@everyone", self.id)
-        empty = ("emojis", "stickers", "threads", "presences", "voice_states", "features")
+        empty = ("emojis", "stickers", "presences", "voice_states", "features")
         empty += ("stage_instances", "guild_scheduled_events", "soundboard_sounds")
         return {
             "id": str(self.id),
@@ -154,6 +154,7 @@ class Guild:
             "members": [me.member_json()],
             "member_count": 2,
             "channels": [one.json() for one in self.channels if one.kind != PUBLIC_THREAD],
+            "threads": [one.json() for one in self.channels if one.kind == PUBLIC_THREAD],
             "joined_at": "2024-01-01T00:00:00+00:00",
             "large": False,
             "unavailable": False,
@@ -182,6 +183,8 @@ class Channel:
     bot_access: bool = True
     """False: the bot cannot see it; only interaction tokens reach it."""
     gone: bool = False
+    denied: int = 0
+    """Permissions that nobody has there, the bot included."""
     parent: Channel | None = None
     """What a thread lies in; a channel's category."""
 
@@ -198,7 +201,9 @@ class Channel:
             "parent_id": str(self.parent.id) if self.parent else None,
             "topic": None,
             "rate_limit_per_user": 0,
-            "permission_overwrites": [],
+            "permission_overwrites": [
+                {"id": str(self.guild.id), "type": 0, "allow": "0", "deny": str(self.denied)}
+            ],
         }
 
     def _thread_json(self) -> dict[str, Any]:

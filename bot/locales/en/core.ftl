@@ -54,6 +54,17 @@ error-cooling-down = Please wait { $seconds ->
     [one] a second
    *[other] { $seconds } seconds
 } before your next story.
+error-only-in-servers = That works in a server only.
+error-bot-needs = I need { $permission ->
+    [view_channel] View Channel
+    [send_messages] Send Messages
+    [send_messages_in_threads] Send Messages in Threads
+    [embed_links] Embed Links
+    [attach_files] Attach Files
+   *[other] { $permission }
+} in #{ $channel }. Please ask whoever manages this server.
+error-no-right-there = You may not write in #{ $channel } yourself.
+error-not-posted = I could not post that in #{ $channel } just now. Please try again.
 error-store-busy = I am too busy to write that down right now, and nothing was changed. Please try again.
 error-stopping = I am just shutting down. Please try again in a minute.
 error-unexpected = Something went wrong on my side, and nothing was lost. Please try again.
@@ -235,6 +246,13 @@ audit-unblock = { $actor } let { $member } in again.
 help-moderate = reported stories, and who is blocked; for moderators
 help-settings = what holds for stories here; for those who manage this community
 
+## Sharing and deleting
+share-ask = Where shall I post story #{ $id }?
+share-where = A channel or thread
+share-done = Story #{ $id } is in #{ $channel } now.
+delete-ask = This removes the words and votes of story #{ $id } for good, here and wherever it was posted. Are you sure?
+delete-done = Story #{ $id } is deleted.
+
 ## Reports
 report-title = Report a story
 report-reason = What is wrong with it? You need not say.
@@ -259,7 +277,9 @@ blocked-remove = Let someone in again
 button-enter = Enter a number
 button-edit-list = Edit the list
 button-history = Who changed what
+button-share = Share
 button-report = Report
+button-delete-yes = Yes, delete it
 button-keep = Keep
 button-delete = Delete
 button-block = Block author

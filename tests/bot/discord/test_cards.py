@@ -57,7 +57,9 @@ def test_a_finished_story() -> None:
         ("vote:12:down", "1"),
         ("continue:12", "Continue"),
         ("again:12", "Another version"),
+        ("share:12", "Share"),
         ("report:12", "Report"),
+        ("delete:12", "Delete"),
     ]
 
 
@@ -67,9 +69,9 @@ def test_a_finished_story() -> None:
         (Status.QUEUED, "*You are number 3 in line, about 40 seconds.*\n\nIt was late. …",
          ["cancel:12"]),
         (Status.WRITING, "*Thinking …*\n\nIt was late. …", ["cancel:12"]),
-        (Status.CANCELLED, "*Cancelled.*", ["again:12"]),
+        (Status.CANCELLED, "*Cancelled.*", ["again:12", "delete:12"]),
         (Status.FAILED, "*The story could not be written. Try again with /retry 12.*",
-         ["again:12"]),
+         ["again:12", "delete:12"]),
         (Status.DELETED, "*This story was deleted.*", []),
     ],
 )  # fmt: skip

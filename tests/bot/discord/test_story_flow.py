@@ -17,7 +17,9 @@ async def test_from_the_command_to_the_top(stage: Stage) -> None:
     assert waiting.embeds[0]["title"] == "The Lamp"
     stage.house.gate.open()
     message = await finished(answer)
-    assert labels(message) == ["👍 0", "👎 0", "📖 Continue", "🎲 Another version", "🚩 Report"]
+    assert labels(message) == [
+        "👍 0", "👎 0", "📖 Continue", "🎲 Another version", "🔗 Share", "🚩 Report", "🗑️ Delete",
+    ]  # fmt: skip
     assert '"The Lamp" is a horror film. A lonely lighthouse keeper' in message.text
     assert "#1 · horror by Ada · written by scripted, seed" in message.text
     assert message.text.count("▌") == 0
@@ -114,7 +116,7 @@ async def test_cancel_while_queued(stage: Stage) -> None:
     waiting = await (await stage.ask()).message("You are next")
     await stage.fake.press(stage.ada, waiting, "Cancel")
     await stage.fake.until(lambda: "Cancelled." in waiting.text, "the cancellation")
-    assert labels(waiting) == ["🎲 Another version"]
+    assert labels(waiting) == ["🎲 Another version", "🗑️ Delete"]
     stage.house.gate.open()
     for answer in writing:
         await finished(answer)
@@ -218,7 +220,7 @@ async def test_a_failed_story_says_so_and_offers_another(stage: Stage) -> None:
     await stage.start(engine=ScriptedEngine(fail_on=lambda request: True))
     answer = await stage.ask()
     message = await answer.message("could not be written")
-    assert labels(message) == ["🎲 Another version"]
+    assert labels(message) == ["🎲 Another version", "🗑️ Delete"]
     assert story_id(message) == 1
 
 

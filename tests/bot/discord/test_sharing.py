@@ -1,0 +1,124 @@
+"""Sharing a story in another channel, and deleting one for good."""
+
+from __future__ import annotations
+
+import pytest
+from fakes.discord import FakeDiscord, Message, User
+from fakes.discord_house import Stage, finished, is_finished, labels
+from fakes.discord_state import (
+    MANAGE_GUILD,
+    MANAGE_MESSAGES,
+    MEMBER_PERMISSIONS,
+    PUBLIC_THREAD,
+    Channel,
+)
+
+from bot.domain import Caller
+
+SEND, EMBED = 0x800, 0x4000
+
+
+async def share(stage: Stage, message: Message, target: Channel) -> Message:
+    """Press Share and choose the channel; what the member reads then."""
+    picker = await (await stage.fake.press(stage.bob, message, "Share")).message("Where shall I")
+    assert picker.ephemeral
+    chosen = await stage.fake.select(stage.bob, picker, "share-to:1", str(target.id))
+    await stage.fake.until(
+        lambda: chosen.messages or len(picker.versions) > 1, "it is shared or refused"
+    )
+    return chosen.messages[0] if chosen.messages else picker
+
+
+async def test_a_story_shared_in_a_channel_and_a_thread_lives_there(stage: Stage) -> None:
+    hall = stage.fake.add_channel(stage.guild, "hall")
+    await stage.start()
+    message = await stage.write(prompt="The lamp")
+    said = await share(stage, message, hall)
+    (copy,) = stage.fake.messages(hall)
+    assert said.text.startswith("Story \\#1 is in \\#hall now.")
+    assert f"/{hall.id}/{copy.id})" in said.text
+    assert copy.embeds == message.embeds
+    assert is_finished(copy)
+    await stage.fake.press(stage.bob, copy, "👍")
+    await stage.fake.until(lambda: labels(copy)[0] == "👍 1", "the vote")
+    await delete(stage, stage.ada, message)
+    await stage.fake.until(lambda: "This story was deleted." in copy.text, "the copy")
+
+
+@pytest.mark.parametrize("denied", [SEND, EMBED])
+async def test_where_the_member_may_not_write(stage: Stage, denied: int) -> None:
+    vault = stage.fake.add_channel(stage.guild, "vault", denied=denied)
+    await stage.start()
+    said = await share(stage, await stage.write(), vault)
+    assert "You may not write in \\#vault yourself." in said.text
+    assert stage.fake.messages(vault) == []
+
+
+async def test_what_the_bot_lacks_is_named(stage: Stage) -> None:
+    vault = stage.fake.add_channel(stage.guild, "vault", denied=EMBED)
+    await stage.start()
+    message = await stage.write()
+    vault.denied = 0  # as the member sees it; the bot was told otherwise
+    said = await share(stage, message, vault)
+    assert "I need Embed Links in \\#vault." in said.text
+    unseen = stage.fake.add_channel(stage.guild, "unseen")
+    assert "I need View Channel in \\#unseen." in (await share(stage, message, unseen)).text
+
+
+async def test_a_channel_that_refuses_after_all(stage: Stage) -> None:
+    hall = stage.fake.add_channel(stage.guild, "hall")
+    await stage.start()
+    message = await stage.write()
+    stage.fake.fail_next("POST", f"/channels/{hall.id}/messages", 403, {"code": 50001})
+    assert "I could not post that in \\#hall just now." in (await share(stage, message, hall)).text
+
+
+async def test_the_communitys_rules_hold_there(stage: Stage) -> None:
+    hall = stage.fake.add_channel(stage.guild, "hall")
+    thread = stage.fake.add_channel(stage.guild, "thread", kind=PUBLIC_THREAD, parent=stage.channel)
+    await stage.start()
+    message = await stage.write()
+    boss, here = await stage.house.store.enter(Caller("discord", "1", "Boss", str(stage.guild.id)))
+    await stage.house.store.change_setting(here.id, boss.id, "channels", [str(stage.channel.id)])
+    assert "I write no stories in this channel." in (await share(stage, message, hall)).text
+    await share(stage, message, thread)
+    assert len(stage.fake.messages(thread)) == 1
+
+
+async def test_in_private_there_is_nowhere_to_share(stage: Stage) -> None:
+    place = stage.fake.add_dm(stage.ada)
+    message = await finished(await stage.fake.slash(stage.ada, place, "story", genre="drama"))
+    press = await stage.fake.press(stage.ada, message, "Share")
+    assert (await press.message("That works in a server only.")).ephemeral
+
+
+# -- deleting --------------------------------------------------------------------------------------
+async def delete(stage: Stage, user: User, message: Message) -> Message:
+    question = await (await stage.fake.press(user, message, "Delete")).message("Are you sure?")
+    assert question.ephemeral
+    await stage.fake.press(user, question, "Yes, delete it")
+    await stage.fake.until(lambda: "is deleted." in question.text, "it is done")
+    return question
+
+
+async def test_the_author_deletes_and_is_asked_first(stage: Stage) -> None:
+    message = await stage.write(prompt="The lamp")
+    assert "The lamp" in message.text
+    question = await delete(stage, stage.ada, message)
+    assert question.buttons == []
+    await stage.fake.until(lambda: "This story was deleted." in message.text, "the message")
+    assert "The lamp" not in message.text
+    assert message.buttons == []
+
+
+async def test_others_do_not_delete_but_moderators_do(stage: Stage, fake: FakeDiscord) -> None:
+    message = await stage.write()
+    press = await stage.fake.press(stage.bob, message, "Delete")
+    assert (await press.message("Only the author of story \\#1")).ephemeral
+    await delete(
+        stage, fake.add_user("Mod", permissions=MEMBER_PERMISSIONS | MANAGE_MESSAGES), message
+    )
+    boss = fake.add_user("Boss", permissions=MEMBER_PERMISSIONS | MANAGE_GUILD)
+    panel = await stage.do("settings", boss)
+    await fake.press(boss, panel, "Who changed what")
+    await fake.until(lambda: "Mod deleted story #1." in panel.text, "the trail")
