@@ -1,0 +1,1 @@
+"""The commands of `cliffhanger bench`: each reads its options, measures, and shows a table."""
