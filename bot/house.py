@@ -87,6 +87,7 @@ def make_engine(settings: Settings) -> Engine:
     return open_engine(
         settings.model,
         device=settings.device,
+        precision=settings.precision,
         slots=settings.slots,
         threads=settings.threads,
         cache_dir=settings.cache_dir,

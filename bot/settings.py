@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.errors import SettingsError
-from model.engine import SamplingParams
+from model.engine import Precision, SamplingParams
 
 Length = Literal["short", "medium", "long"]
 
@@ -77,6 +77,11 @@ class Settings(BaseSettings):
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto", description="Where the model runs; auto takes a GPU where there is one."
+    )
+    precision: Literal["auto"] | Precision = Field(
+        "auto",
+        description="What the weights are held in; auto takes the fastest that the processor has. "
+        "float32 is exact, and slower.",
     )
     threads: int | None = Field(
         None, ge=1, description="CPU threads for the model. Empty: one for each core."

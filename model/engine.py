@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self
 
 FinishReason = Literal["stop", "length"]
+Precision = Literal["float32", "float16", "bfloat16"]
+"""What a model's weights are held in. Sums are float32 everywhere."""
 
 
 class EngineError(Exception):

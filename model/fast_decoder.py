@@ -16,7 +16,8 @@ from torch import Tensor
 
 from model.architecture import Architecture, Weights
 from model.decoder import Piece
-from model.linears import Linear, Precision, head_precision, pack
+from model.engine import Precision
+from model.linears import Linear, head_precision, pack
 from model.slots import Slots
 
 _WINDOW_STEP = 32
@@ -63,8 +64,9 @@ class FastDecoder:
         self._dtype = getattr(torch, precision)
         if device.type == "cpu" and precision == "float16":
             self._dtype = torch.float32  # half-precision weights there, but no arithmetic
-        self._layers = [self._layer(weights) for weights in layers]
+        # The head first: packing so large a matrix takes twice its memory for a moment.
         self._head = self._normed(outer, "norm", "head", head_precision(precision, device))
+        self._layers = [self._layer(weights) for weights in layers]
         self._embedding = _compact(outer["embedding"], precision).to(device)
         places = outer.get("positions")
         self._places = None if places is None else _compact(places, precision).to(device)

@@ -8,14 +8,13 @@ eight bits change 3 to 14 places in a hundred, so there are none. Knows no archi
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Precision = Literal["float32", "float16", "bfloat16"]
-"""What weights are held in. Sums are float32 everywhere."""
+from model.engine import Precision
 
 _BATCH_HINT = 16
 """Rows that oneDNN lays the weights out for."""

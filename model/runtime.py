@@ -11,10 +11,9 @@ import torch
 
 from model.architecture import architecture_of, layer_weights, outer_weights
 from model.decoder import Decoder
-from model.engine import EngineInfo, ModelUnusable
+from model.engine import EngineInfo, ModelUnusable, Precision
 from model.fast_decoder import FastDecoder
-from model.general_decoder import GeneralDecoder, decoder_gap
-from model.linears import Precision, best_precision, runnable
+from model.linears import best_precision, runnable
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -47,6 +46,8 @@ def runtime_of(loaded: LoadedModel, precision: Precision | Literal["auto"] = "au
     precision = precision_for(loaded.model.device, precision)
     decoder = _fast(loaded, precision)
     if decoder is None:
+        from model.general_decoder import GeneralDecoder
+
         return Runtime(GeneralDecoder(loaded.model), loaded.tokenizer, loaded.format, loaded.info)
     info = dataclasses.replace(loaded.info, dtype=precision)
     return Runtime(decoder, loaded.tokenizer, loaded.format, info)
@@ -62,6 +63,8 @@ def precision_for(device: torch.device, wanted: Precision | Literal["auto"]) -> 
 
 @torch.inference_mode()
 def _fast(loaded: LoadedModel, precision: Precision) -> FastDecoder | None:
+    from model.general_decoder import decoder_gap
+
     model = loaded.model
     architecture = architecture_of(model)
     if architecture is None:

@@ -1,7 +1,8 @@
 """The memory of a decoder: keys and values of every layer, for each slot and position.
 
 One tensor a layer, laid out so that the keys of slots 0..B-1 are a plain view for a batched
-product, and so that one index writes the keys and values of any tokens. Grows by doubling.
+product, and so that one index writes the keys and values of any tokens. Grows by four slots, and by
+doubling the positions.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 _FIRST_POSITIONS = 256
+_SLOTS_STEP = 4
 
 
 class Slots:
@@ -32,9 +34,8 @@ class Slots:
         """Hold at least so many slots of so many positions, keeping what is in them."""
         if n_slots <= self.n_slots and n_positions <= self.n_positions:
             return
-        slots, positions = max(self.n_slots, 1), max(self.n_positions, _FIRST_POSITIONS)
-        while slots < n_slots:
-            slots *= 2
+        slots = max(self.n_slots, -(-n_slots // _SLOTS_STEP) * _SLOTS_STEP)
+        positions = max(self.n_positions, _FIRST_POSITIONS)
         while positions < n_positions:
             positions *= 2
         shape = (2, slots, self._n_kv_heads, positions, self._head_dim)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from model.batch import Sequence, StoryBatch
-    from model.linears import Precision
+    from model.engine import Precision
     from model.runtime import Runtime
 
 _TEXT_EVERY = 0.1

@@ -11,10 +11,10 @@ from torch import Tensor
 from model.batch import Sequence, StoryBatch
 from model.checkpoint import LoadedModel
 from model.decoder import Decoder, Piece
-from model.engine import ModelUnusable, SamplingParams
+from model.engine import ModelUnusable, Precision, SamplingParams
 from model.fast_decoder import FastDecoder
 from model.general_decoder import GeneralDecoder, check_attention
-from model.linears import Precision, runnable
+from model.linears import runnable
 from model.runtime import runtime_of
 
 CPU = torch.device("cpu")

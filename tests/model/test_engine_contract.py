@@ -12,6 +12,7 @@ from fakes.completions_server import CompletionsServer
 from model.checkpoint import LoadedModel
 from model.engine import Engine, GenerationFailed, GenerationRequest, SamplingParams, TextChunk
 from model.remote_engine import RemoteEngine
+from model.runtime import runtime_of
 from model.scripted_engine import ScriptedEngine
 from model.torch_engine import TorchEngine
 
@@ -33,7 +34,7 @@ def make_engine(request: pytest.FixtureRequest) -> MakeEngine:
         url: str = request.getfixturevalue("url")
         return lambda slots: RemoteEngine(url, slots=slots)
     loaded: LoadedModel = request.getfixturevalue("gpt2")
-    return lambda slots: TorchEngine(lambda: loaded, slots=slots, threads=1)
+    return lambda slots: TorchEngine(lambda: runtime_of(loaded, "float32"), slots=slots, threads=1)
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ import transformers
 from model.architecture import architecture_of, layer_weights, outer_weights
 from model.checkpoint import LoadedModel
 from model.decoder import Piece
+from model.engine import Precision
 from model.fast_decoder import FastDecoder
 from model.general_decoder import GeneralDecoder, decoder_gap
-from model.linears import Precision, runnable
+from model.linears import runnable
 from model.runtime import runtime_of
 
 CPU = torch.device("cpu")
