@@ -30,6 +30,24 @@ async def server() -> AsyncIterator[CompletionsServer]:
         yield server
 
 
+async def bot(
+    folder: Path, *words: str, typed: str = "", **settings: str
+) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key not in FROM_HERE}
+    environment |= {"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONWARNINGS": "error"}
+    return await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", WITHOUT_MODEL_LIBRARIES, *words],
+        cwd=folder,
+        input=typed,
+        env=environment | settings,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "typed"),
     [(("run",), "/story horror A ship\n"), (("story", "horror", "A", "ship"), "")],
@@ -37,23 +55,19 @@ async def server() -> AsyncIterator[CompletionsServer]:
 async def test_stories_come_from_the_server_without_any_model_library(
     server: CompletionsServer, tmp_path: Path, words: tuple[str, ...], typed: str
 ) -> None:
-    environment = {key: value for key, value in os.environ.items() if key not in FROM_HERE}
-    environment |= {"ENGINE_URL": server.url, "ENGINE_API_KEY": "sesame", "PYTHONWARNINGS": "error"}
-    environment |= {"PYTHONPATH": str(Path(__file__).parents[2])}
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-c", WITHOUT_MODEL_LIBRARIES, *words],
-        cwd=tmp_path,
-        input=typed,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
+    done = await bot(tmp_path, *words, typed=typed, ENGINE_URL=server.url, ENGINE_API_KEY="sesame")
     assert done.returncode == 0, done.stderr
     assert "A ship was where it began." in done.stdout
     assert server.requests[-1]["prompt"] == "Genre: horror\nPlot: A ship"
+
+
+async def test_a_server_that_cannot_be_used_stops_the_start(
+    server: CompletionsServer, tmp_path: Path
+) -> None:
+    done = await bot(tmp_path, "run", typed="/story horror A ship\n", ENGINE_URL=server.url)
+    assert done.returncode == 1
+    assert f"The model server at {server.url} wants another key" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 async def test_doctor_tries_the_server(
