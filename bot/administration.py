@@ -13,7 +13,7 @@ from bot.errors import NotAChoice, NotManager, OutOfBounds
 from bot.moderation import check_entries
 from bot.store import StoryStore
 from bot.texts import languages
-from model.genres import GenreTable
+from model.genres import Genre, GenreTable
 
 
 class Administration:
@@ -52,6 +52,12 @@ class Administration:
         """What was done in running the caller's community, newest first."""
         _, community_id = await self._enter(caller)
         return await self._store.audit_log(community_id, limit=limit, offset=offset)
+
+    async def genres(self, caller: Caller) -> list[Genre]:
+        """The genres that may be asked for here, of the table's; asked by anybody."""
+        _, community = await self._store.enter(caller)
+        allowed = (await self._store.community_settings(community.id)).genres
+        return [genre for genre in self._genres if genre.name in allowed] or list(self._genres)
 
     async def language(self, caller: Caller) -> str:
         """The language of what everybody reads here, "" for the platform's; asked by anybody."""

@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 from bot.administration import Administration
 from bot.admission import Place, admit, genre_named
 from bot.admission import Rules as Rules
+from bot.bookkeeping import Bookkeeping
 from bot.domain import (
     PERIOD_SECONDS,
     Caller,
@@ -26,7 +27,6 @@ from bot.domain import (
     Member,
     NewStory,
     Period,
-    Post,
     QueueView,
     Relation,
     Status,
@@ -55,7 +55,7 @@ from model.genres import GenreTable
 from model.prompt import opening
 
 
-class StoryService:
+class StoryService(Bookkeeping):
     """Open with `async with`, after the store and the queue and before any platform."""
 
     def __init__(
@@ -67,10 +67,10 @@ class StoryService:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
+        super().__init__(store)
         self._queue = queue
         self._genres = genres
-        self._rules = rules
+        self.rules = rules
         self._clock = clock
         self._open = OpenStories(store, queue, genres, rules.blocked_words)
         self._asking: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
@@ -132,7 +132,15 @@ class StoryService:
         # The genre table and the unwelcome words may have changed since.
         genre, sampling = place.genre(old.genre).name, place.again(old.sampling)
         place.check_words(f"{old.title}\n{old.prompt}")
-        return await self._ask(place, genre, old.title, old.prompt, sampling, old, Relation.VERSION)
+        return await self._ask(
+            place,
+            genre,
+            old.title,
+            old.prompt,
+            sampling,
+            await self._first_version(old),
+            Relation.VERSION,
+        )
 
     async def cancel(self, caller: Caller, story_id: int | None = None) -> Story:
         """Stop a story, queued or being written; what was written is kept.
@@ -231,6 +239,12 @@ class StoryService:
         _, story = await self._find(caller, story_id)
         return story
 
+    async def versions(self, story: Story) -> list[Story]:
+        """The finished versions of a story in its community, itself among them, oldest first."""
+        first = story.parent_id if story.relation is Relation.VERSION else None
+        found = await self._store.versions(first or story.id)
+        return [one for one in found if one.community_id == story.community_id]
+
     async def random(self, caller: Caller, genre: str = "") -> Story:
         """Any finished story of this community. Raises UnknownGenre, NoStories."""
         _, community = await self._store.enter(caller)
@@ -317,37 +331,6 @@ class StoryService:
             await follower.cancel()
         return forgotten
 
-    # -- for platforms -------------------------------------------------------------------------
-    async def add_post(self, post: Post) -> None:
-        """Remember where a story is shown, so that a restart goes on in the same message."""
-        await self._store.add_post(post)
-
-    async def open_posts(self, platform: str) -> list[Post]:
-        """Messages that do not show their story's end yet: a platform resumes them at start.
-
-        A story of several pages has several, in order.
-        """
-        return await self._store.open_posts(platform)
-
-    async def posts(self, story_id: int) -> list[Post]:
-        """Every message that shows the story, or did."""
-        return await self._store.posts(story_id)
-
-    async def end_posts(self, story_id: int, platform: str) -> None:
-        """The story's end is shown, or cannot be: nothing is to be resumed."""
-        await self._store.end_posts(story_id, platform)
-
-    async def move_community(self, platform: str, old_id: str, new_id: str) -> None:
-        """A community has another id on its platform from now on: its stories stay its own."""
-        await self._store.move_community(platform, old_id, new_id)
-
-    async def note(self, key: str) -> str | None:
-        """A platform's own value kept across restarts."""
-        return await self._store.note(key)
-
-    async def save_note(self, key: str, value: str) -> None:
-        await self._store.save_note(key, value)
-
     # -- inside --------------------------------------------------------------------------------
     async def _find(self, caller: Caller, story_id: int) -> tuple[Member, Story]:
         """The caller, and a story they may see as it is by now.
@@ -368,7 +351,13 @@ class StoryService:
         """As `admit`; raises Stopping too."""
         if self._open.is_stopping:
             raise Stopping
-        return await admit(caller, self._store, self._rules, self._genres)
+        return await admit(caller, self._store, self.rules, self._genres)
+
+    async def _first_version(self, story: Story) -> Story:
+        """A version of a version is one of the first, so that they can be told together."""
+        if story.relation is Relation.VERSION and story.parent_id is not None:
+            return await self._store.story(story.parent_id) or story
+        return story
 
     def _genre_name(self, text: str) -> str | None:
         """ "" stands for any."""

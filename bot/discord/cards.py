@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import colorsys
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -191,8 +191,13 @@ def colour_of(genre: str) -> int:
     return red << 16 | green << 8 | blue
 
 
-def story_cards(update: StoryUpdate, genres: GenreTable, locale: str) -> list[Card]:
-    """The messages that show a story in its present state; while open it is a single one."""
+def story_cards(
+    update: StoryUpdate, genres: GenreTable, locale: str, versions: str = ""
+) -> list[Card]:
+    """The messages that show a story in its present state; while open it is a single one.
+
+    `versions`, short and trusted markdown, comes under a finished story.
+    """
     story = update.story
     if story.status.is_open:
         return [_open_card(update, genres, locale)]
@@ -202,6 +207,8 @@ def story_cards(update: StoryUpdate, genres: GenreTable, locale: str) -> list[Ca
     pages = [escape(page) for page in split_pages(text, PAGE, escaped_size)]
     if note:
         pages[-1] = f"{pages[-1]}\n\n*{fit(note, _NOTE)}*".strip()
+    elif versions:
+        pages[-1] = f"{pages[-1]}\n\n{versions}"
     last = len(pages) - 1
     return [
         Card(
@@ -263,6 +270,15 @@ def story_buttons(story: Story, locale: str) -> tuple[Button, ...]:
             delete,
         )
     return (again, delete)
+
+
+def version_links(story: Story, urls: Mapping[int, str], locale: str) -> str:
+    """The versions of a story by their numbers, each a link to where it stands ("" for none)."""
+    links = [
+        f"**#{number}**" if number == story.id else f"[#{number}]({url})" if url else f"#{number}"
+        for number, url in urls.items()
+    ]
+    return f"🎲 {say('story-versions', locale)} {' · '.join(links)}" if len(links) > 1 else ""
 
 
 def list_card(title: str, stories: Sequence[Story], locale: str, *, medals: bool) -> Card:

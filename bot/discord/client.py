@@ -26,13 +26,15 @@ from bot.discord.pressable import submit
 from bot.discord.settings_panel import SETTINGS_FORMS, SETTINGS_ITEMS
 from bot.discord.sharing import SHARING_ITEMS
 from bot.discord.story_desk import StoryDesk
+from bot.discord.story_form import STORY_FORMS, STORY_ITEMS
 from bot.errors import PlatformError, SettingsError
 from bot.service import StoryService
 from bot.settings import Settings
 
 log = logging.getLogger(__name__)
 
-
+_ITEMS = (*BUTTONS, *SETTINGS_ITEMS, *MODERATE_ITEMS, *SHARING_ITEMS, *STORY_ITEMS)
+_FORMS = SETTINGS_FORMS | MODERATE_FORMS | STORY_FORMS
 MAX_PAUSE_S = 60.0
 """Longest pause between two attempts to reach Discord at the start."""
 _UNREACHABLE = (discord.GatewayNotFound, discord.DiscordServerError, aiohttp.ClientError, OSError)
@@ -78,7 +80,9 @@ class DiscordBot(discord.AutoShardedClient):
 
     async def setup_hook(self) -> None:
         """After the login, before the first event."""
-        self.add_dynamic_items(*BUTTONS, *SETTINGS_ITEMS, *MODERATE_ITEMS, *SHARING_ITEMS)
+        self.add_dynamic_items(
+            *BUTTONS, *SETTINGS_ITEMS, *MODERATE_ITEMS, *SHARING_ITEMS, *STORY_ITEMS
+        )
         await self.tree.sync_if_changed(self.service)
         await self.desk.resume()
 
@@ -93,7 +97,7 @@ class DiscordBot(discord.AutoShardedClient):
 
     async def on_interaction(self, interaction: discord.Interaction[DiscordBot]) -> None:
         if interaction.type is discord.InteractionType.modal_submit:
-            await submit(interaction, SETTINGS_FORMS | MODERATE_FORMS)
+            await submit(interaction, _FORMS)
 
     async def on_error(self, event_method: str, /, *args: object, **kwargs: object) -> None:
         log.exception("Discord: the event %s failed", event_method)

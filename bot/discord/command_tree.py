@@ -22,6 +22,7 @@ from bot.discord import (
     reading_commands,
     settings_panel,
     story_commands,
+    story_form,
 )
 from bot.discord.replies import explain_failure
 from bot.discord.story_commands import suggest_genres
@@ -74,6 +75,8 @@ class StoryTree(app_commands.CommandTree["DiscordBot"]):
         )
         for name, callback in _COMMANDS.items():
             self.add_command(_command(name, callback))
+        menu = say("discord-menu-continue")
+        self.add_command(app_commands.ContextMenu(name=menu, callback=story_form.continue_message))
 
     async def on_error(
         self,

@@ -20,6 +20,11 @@ def _escaped_mark(found: re.Match[str]) -> str:
     return f"{space}{mark}\\" if mark.isdigit() else f"{space}\\{mark}"
 
 
+def jump_url(guild_id: int | str | None, channel_id: int | str, message_id: int | str) -> str:
+    """The address of a message; in a private chat there is no guild."""
+    return f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}/{message_id}"
+
+
 def escaped_size(text: str) -> int:
     """Characters that `text` takes in a message."""
     return len(escape(text))

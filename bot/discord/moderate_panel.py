@@ -13,9 +13,16 @@ import discord
 from bot import wording
 from bot.discord.cards import Button, Card, Menu, Option, Picker, colour_of, story_title
 from bot.discord.markup import escape, fit
-from bot.discord.pressable import Choosable, Pressable, Submitted, chosen, show_form
+from bot.discord.pressable import (
+    MAX_LABEL,
+    Choosable,
+    Pressable,
+    Submitted,
+    chosen,
+    show_form,
+)
 from bot.discord.replies import Interaction, caller_of, hold, locale_of, think
-from bot.domain import Blocked, Case, Post
+from bot.domain import Blocked, Case
 from bot.moderation_desk import MAX_REASON_CHARS
 from bot.texts import say
 from model.genres import GenreTable
@@ -34,15 +41,13 @@ async def moderate(interaction: Interaction) -> None:
 
 # -- what it looks like ------------------------------------------------------------------------
 def case_card(
-    case: Case, offset: int, total: int, posts: Sequence[Post], guild: str, genres: GenreTable,
-    locale: str,
-) -> Card:  # fmt: skip
+    case: Case, offset: int, total: int, url: str, genres: GenreTable, locale: str
+) -> Card:
     """A reported story, why, and what can be done about it."""
     story = case.story
     state = say("moderate-is-hidden" if story.is_hidden else "moderate-is-shown", locale)
     head = [f"**{say('moderate-reports', locale, n=case.n_reports)}**", state]
-    if posts:
-        url = f"https://discord.com/channels/{guild}/{posts[0].channel_id}/{posts[0].message_id}"
+    if url:
         head.append(f"[{say('moderate-jump', locale)}]({url})")
     reasons = [f"> {fit(reason, REASON_CHARS)}" for reason in case.reasons[:REASONS]]
     text = "\n".join([" · ".join(head), *reasons, "", fit(story.text, STORY_CHARS)])
@@ -97,9 +102,10 @@ async def _case_card(interaction: Interaction, offset: int) -> Card:
     case, offset, total = await service.moderation.case(caller_of(interaction), offset)
     if case is None:
         return Card(escape(say("moderate-nothing", locale)), buttons=(_to_blocked(locale),))
-    posts = [one for one in await service.posts(case.story.id) if one.platform == "discord"]
-    guild = str(interaction.guild_id)
-    return case_card(case, offset, total, posts, guild, service.genres, locale)
+    desk = interaction.client.desk
+    post = await desk.first_post(case.story.id)
+    url = desk.address(post) if post else ""
+    return case_card(case, offset, total, url, service.genres, locale)
 
 
 # -- what can be done --------------------------------------------------------------------------
@@ -184,13 +190,13 @@ class Report(Pressable, template=r"report:(?P<story>\d{1,18})"):
     async def pressed(self, interaction: Interaction) -> None:
         locale = locale_of(interaction)
         reason: discord.ui.TextInput[discord.ui.Modal] = discord.ui.TextInput(
-            label=say("report-reason", locale)[:45],
+            label=say("report-reason", locale)[:MAX_LABEL],
             style=discord.TextStyle.paragraph,
             max_length=MAX_REASON_CHARS,
             required=False,
             custom_id="reason",
         )
-        title = say("report-title", locale)[:45]
+        title = say("report-title", locale)
         await show_form(interaction, f"reported:{self.story_id}", title, [reason])
 
 

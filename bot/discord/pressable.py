@@ -62,6 +62,8 @@ def chosen(interaction: Interaction) -> list[str]:
 
 
 # -- forms -------------------------------------------------------------------------------------
+MAX_FIELD, MAX_LABEL = 4_000, 45
+"""Most characters of a form's field, and of its title or a label (docs: components/reference)."""
 Submitted: TypeAlias = Callable[[Interaction, re.Match[str], Mapping[str, str]], Awaitable[None]]
 """What to do with a form: its interaction, its `custom_id`, and its fields by name."""
 
@@ -70,10 +72,10 @@ async def show_form(
     interaction: Interaction,
     custom_id: str,
     title: str,
-    fields: Sequence[discord.ui.TextInput[discord.ui.Modal]],
+    fields: Sequence[discord.ui.Item[Any]],
 ) -> None:
     """Answer with a form. discord.py keeps no copy of it: `submit` knows it by its `custom_id`."""
-    modal = discord.ui.Modal(title=title, custom_id=custom_id)
+    modal = discord.ui.Modal(title=title[:MAX_LABEL], custom_id=custom_id)
     for field in fields:
         modal.add_item(field)
     modal.stop()
@@ -97,6 +99,8 @@ def _fields(components: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     for component in components:
         if "value" in component:
             yield component["custom_id"], component["value"]
+        elif "values" in component:
+            yield component["custom_id"], ",".join(component["values"])
         yield from _fields(component.get("components", []))
         if "component" in component:
             yield from _fields([component["component"]])

@@ -15,7 +15,15 @@ import discord
 from bot.community_settings import MAX_CHOSEN, CommunitySettings
 from bot.discord.cards import Button, Card, Menu, Option, Picker
 from bot.discord.markup import escape
-from bot.discord.pressable import Choosable, Pressable, Submitted, chosen, show_form
+from bot.discord.pressable import (
+    MAX_FIELD,
+    MAX_LABEL,
+    Choosable,
+    Pressable,
+    Submitted,
+    chosen,
+    show_form,
+)
 from bot.discord.replies import Interaction, caller_of, hold, locale_of, think
 from bot.domain import AuditEntry
 from bot.texts import languages, say
@@ -25,9 +33,6 @@ NAMES = tuple(CommunitySettings.model_fields)
 LENGTHS = ("short", "medium", "long")
 HISTORY = 10
 """Entries on one page."""
-MAX_FIELD = 4_000
-"""Characters a form's field takes (docs: components/reference#text-input)."""
-MAX_LABEL = 45
 OWN_LANGUAGE = "-"
 """Stands for "" in a menu, whose values are never empty."""
 _PICKERS = {"channels": "channel", "exempt_roles": "role"}

@@ -9,6 +9,7 @@ from discord import app_commands
 
 from bot.discord.cards import text_cards
 from bot.discord.replies import Interaction, caller_of, think
+from bot.discord.story_form import ask_in_form, pick
 from bot.settings import Length
 from bot.texts import say
 
@@ -19,11 +20,17 @@ MAX_CHOICES, MAX_CHOICE_CHARS = 25, 100
 
 async def story(
     interaction: Interaction,
-    genre: str,
+    genre: str = "",
     prompt: str = "",
     title: str = "",
     length: Length | None = None,
 ) -> None:
+    if not genre and (prompt or title):
+        await ask_in_form(interaction, prompt=prompt, title=title)
+        return
+    if not genre:
+        await pick(interaction)
+        return
     reply = await think(interaction, public=True)
     desk = interaction.client.desk
     new = await desk.service.write(caller_of(interaction), genre, prompt, title, length)

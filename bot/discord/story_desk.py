@@ -9,14 +9,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import discord
 
-from bot.discord.cards import Card, story_cards
-from bot.discord.markup import escape
+from bot.discord.cards import Card, story_cards, version_links
+from bot.discord.markup import escape, jump_url
 from bot.discord.replies import Interaction, Reply, caller_of, own_channel, shared_locale
 from bot.discord.story_messages import TOKEN_LIFE_S, StoryMessages
 from bot.domain import Post, Story, StoryUpdate
@@ -33,8 +33,22 @@ EDIT_INTERVAL_S = 1.2
 GRACE_S = 3.0
 """How long commands in hand and last edits may take when the bot stops."""
 
+MOST_VERSIONS = 8
+"""Versions of a story that are linked to each other: the newest."""
 _SOMETHING_ELSE = Card("")
 """What a message shows of which nothing is known."""
+
+
+@dataclass(slots=True)
+class _Showing:
+    """How a story is shown in one place."""
+
+    locale: str
+    n_pages: int
+    """Messages that are there already."""
+    versions: str = ""
+    to_be_linked: list[int] = field(default_factory=list)
+    """Earlier versions, whose messages do not name this one yet."""
 
 
 class StoryDesk:
@@ -100,14 +114,25 @@ class StoryDesk:
 
         messages = StoryMessages(channel, [], on_sent=remember)
         try:
-            for number, card in enumerate(self.cards(StoryUpdate(story), locale)):
+            links = await self._version_links(story, locale)
+            for number, card in enumerate(self.cards(StoryUpdate(story), locale, links)):
                 await messages.put(number, card, True)
         except (EditLater, MessageGone) as error:
             log.info("story %d could not be posted: %s", story.id, error)
             there = self._client.get_channel(channel_id)
             raise NotPosted(channel=getattr(there, "name", "")) from error
         await self.service.end_posts(story.id, PLATFORM)
-        return str(channel.get_partial_message(int(sent[0].message_id)).jump_url)
+        return self.address(sent[0])
+
+    def address(self, post: Post) -> str:
+        """The link to a post's message."""
+        guild = getattr(self._client.get_channel(int(post.channel_id)), "guild", None)
+        return jump_url(getattr(guild, "id", None), post.channel_id, post.message_id)
+
+    async def first_post(self, story_id: int) -> Post | None:
+        """Where a story was first shown on Discord."""
+        posts = [post for post in await self.service.posts(story_id) if post.platform == PLATFORM]
+        return posts[0] if posts else None
 
     def _posted(self, posts: list[Post]) -> StoryMessages:
         """The messages of one showing, reached by their channel."""
@@ -125,47 +150,73 @@ class StoryDesk:
         except MemberError as error:
             log.warning("a page of story %d would not be resumed: %s", first.story_id, error)
 
-    def cards(self, update: StoryUpdate, locale: str) -> list[Card]:
-        return story_cards(update, self.service.genres, locale)
+    def cards(self, update: StoryUpdate, locale: str, versions: str = "") -> list[Card]:
+        return story_cards(update, self.service.genres, locale, versions)
+
+    async def _version_links(self, story: Story, locale: str) -> str:
+        """Under a story that has other versions: all of them, with links to their messages."""
+        versions = await self.service.versions(story)
+        if len(versions) < 2:
+            return ""
+        urls = {}
+        for one in versions[-MOST_VERSIONS:]:
+            post = await self.first_post(one.id)
+            urls[one.id] = self.address(post) if post else ""
+        return version_links(story, urls, locale)
 
     def _follow(
         self, story_id: int, messages: StoryMessages, locale: str, *, n_pages: int = 0
     ) -> None:
         """`n_pages`: messages that show something else so far; those not needed go."""
+        showing = _Showing(locale, n_pages)
         live = LiveMessage(
-            partial(self._pages, locale=locale, n_pages=n_pages),
+            partial(self._pages, showing),
             messages.put,
             messages.remove,
             interval_s=self._edit_interval_s,
             shown=[_SOMETHING_ELSE] * n_pages,
         )
-        self._start(self._run(story_id, live, messages, locale))
+        self._start(self._run(story_id, live, messages, showing))
 
-    def _pages(self, update: StoryUpdate, locale: str, n_pages: int) -> list[Card]:
+    def _pages(self, showing: _Showing, update: StoryUpdate) -> list[Card]:
         """The story's cards. While it is hidden all its pages stay, to be filled again."""
-        cards = self.cards(update, locale)
+        cards = self.cards(update, showing.locale, showing.versions)
         if update.story.is_hidden:
-            cards += cards[-1:] * (n_pages - len(cards))
+            cards += cards[-1:] * (showing.n_pages - len(cards))
         return cards
 
     async def _run(
-        self, story_id: int, live: LiveMessage[Card], messages: StoryMessages, locale: str
+        self,
+        story_id: int,
+        live: LiveMessage[Card],
+        messages: StoryMessages,
+        showing: _Showing,
     ) -> None:
         try:
             async with asyncio.timeout(messages.life_s):
-                if await live.follow(partial(self._updates, story_id)):
-                    await self.service.end_posts(story_id, PLATFORM)
+                ended = await live.follow(partial(self._updates, story_id, showing))
+            if ended:
+                await self.service.end_posts(story_id, PLATFORM)
+            for other in showing.to_be_linked:
+                await self.redraw(other)
         except TimeoutError:
-            await self._say_read_later(story_id, messages, locale)
+            await self._say_read_later(story_id, messages, showing.locale)
         except MemberError as error:
             log.info("story %d is not shown any more: %s", story_id, error)
         except Exception:
             log.exception("showing story %d failed; the story itself goes on", story_id)
 
-    async def _updates(self, story_id: int) -> AsyncIterator[StoryUpdate]:
+    async def _updates(self, story_id: int, showing: _Showing) -> AsyncIterator[StoryUpdate]:
+        was_open = False
         async for update in self.service.watch(story_id):
             if update.is_final:
                 self.mind()
+                showing.versions = await self._version_links(update.story, showing.locale)
+                if was_open and showing.versions:
+                    family = await self.service.versions(update.story)
+                    others = [one.id for one in family if one.id != story_id]
+                    showing.to_be_linked = others[-MOST_VERSIONS:]
+            was_open = True
             yield update
 
     async def _say_read_later(self, story_id: int, messages: StoryMessages, locale: str) -> None:

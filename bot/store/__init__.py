@@ -127,6 +127,10 @@ class StoryStore(Protocol):
     # -- reading -------------------------------------------------------------------------------
     async def story(self, story_id: int) -> Story | None: ...
 
+    async def versions(self, story_id: int) -> list[Story]:
+        """A story and its other versions, oldest first; finished ones that are not hidden."""
+        ...
+
     async def unfinished_stories(self) -> list[Story]:
         """queued and writing, oldest first."""
         ...

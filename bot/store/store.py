@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, not_, select, update
+from sqlalchemy import ColumnElement, Select, delete, false, func, insert, not_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.domain import (
@@ -24,6 +24,7 @@ from bot.domain import (
     NewStory,
     Post,
     Provenance,
+    Relation,
     Status,
     Story,
     Tally,
@@ -165,6 +166,12 @@ class SqlStore(CommunityStore):
     async def story(self, story_id: int) -> Story | None:
         found = await self._stories(select_stories().where(stories.c.id == story_id))
         return found[0] if found else None
+
+    async def versions(self, story_id: int) -> list[Story]:
+        is_version = (stories.c.parent_id == story_id) & (stories.c.relation == Relation.VERSION)
+        readable = (stories.c.status == Status.FINISHED) & (stories.c.hidden == false())
+        question = select_stories().where(or_(stories.c.id == story_id, is_version), readable)
+        return await self._stories(question.order_by(stories.c.id))
 
     async def unfinished_stories(self) -> list[Story]:
         return await self._stories(

@@ -26,6 +26,7 @@ from fakes.discord_http import PREFIX, Fault, HttpApi
 from fakes.discord_members import (
     check_offered,
     command_data,
+    menu_data,
     modal_data,
     payload,
     press_data,
@@ -234,6 +235,11 @@ class FakeDiscord:
         """Send a slash command to which the server's own settings gave this member access."""
         data = command_data(self.commands, channel, command, options)
         return await self._act(COMMAND, user, channel, data, locale=locale)
+
+    async def message_menu(self, user: User, message: Message, name: str) -> Interaction:
+        """Choose a command from a message's context menu."""
+        data = menu_data(self.commands, message, name)
+        return await self._act(COMMAND, user, message.channel, data)
 
     async def autocomplete(
         self, user: User, channel: Channel, command: str, option: str, typed: str, **others: Any

@@ -19,6 +19,8 @@ from fakes.discord_state import (
 )
 
 SUBCOMMAND, SUBCOMMAND_GROUP, STRING, INTEGER, BOOLEAN, NUMBER = 1, 2, 3, 4, 5, 10
+MESSAGE = 3
+"""The command type of a message's menu (docs: application-commands)."""
 _PYTHON_TYPES: dict[int, type | tuple[type, ...]] = {
     STRING: str,
     INTEGER: int,
@@ -50,6 +52,20 @@ def command_data(
     if channel.guild is not None:
         data["guild_id"] = str(channel.guild.id)
     return data
+
+
+def menu_data(commands: list[dict[str, Any]], message: Message, name: str) -> dict[str, Any]:
+    """`data` of a command in a message's context menu."""
+    command = next((c for c in commands if c["name"] == name and c["type"] == MESSAGE), None)
+    assert command, f"no menu {name!r}; there are {[c['name'] for c in commands]}"
+    _check_place(command, message.channel)
+    return {
+        "id": command["id"],
+        "name": name,
+        "type": MESSAGE,
+        "target_id": str(message.id),
+        "resolved": {"messages": {str(message.id): message.json()}},
+    }
 
 
 def check_offered(commands: list[dict[str, Any]], name: str, user: User) -> None:
@@ -151,18 +167,28 @@ def modal_data(interaction: Interaction, values: dict[str, str]) -> dict[str, An
     """`data` of a filled-in modal, inputs named by custom_id."""
     modal = interaction.modal
     assert modal, "no modal was shown"
-    inputs = {c["custom_id"]: c for c in walk(modal["components"]) if c["type"] == TEXT_INPUT}
+    kinds = (TEXT_INPUT, STRING_SELECT)
+    inputs = {c["custom_id"]: c for c in walk(modal["components"]) if c["type"] in kinds}
     assert set(values) <= set(inputs), f"{set(values)} are not all among {set(inputs)}"
     components = []
     for custom_id, one in inputs.items():
-        text = values.get(custom_id, one.get("value") or "")
-        assert text or not one.get("required", True), f"{custom_id} must be filled in"
-        assert len(text) <= (one.get("max_length") or 4_000), f"{custom_id} is too long"
-        filled = {"type": TEXT_INPUT, "id": 0, "custom_id": custom_id, "value": text}
+        filled = {"type": one["type"], "id": 0, "custom_id": custom_id}
+        filled |= _filled_in(one, values.get(custom_id))
         labelled = any(c["type"] == 18 and c["component"] is one for c in modal["components"])
         kind, key, inner = (18, "component", filled) if labelled else (1, "components", [filled])
         components.append({"type": kind, "id": 0, key: inner})
     return {"custom_id": modal["custom_id"], "components": components}
+
+
+def _filled_in(one: dict[str, Any], value: str | None) -> dict[str, Any]:
+    name = one["custom_id"]
+    if one["type"] == STRING_SELECT:
+        assert value in [option["value"] for option in one["options"]], f"{name}: {value!r}"
+        return {"values": [value]}
+    text = (one.get("value") or "") if value is None else value
+    assert text or not one.get("required", True), f"{name} must be filled in"
+    assert len(text) <= (one.get("max_length") or 4_000), f"{name} is too long"
+    return {"value": text}
 
 
 def payload(interaction: Interaction, application_id: int) -> dict[str, Any]:

@@ -99,6 +99,7 @@ story-byline = #{ $id } · { $genre } by { $author }
 story-written-by = written by { $model }, seed { $seed }
 story-continues = continues #{ $id }
 story-version-of = another version of #{ $id }
+story-versions = Versions:
 story-author-forgotten = someone who left
 wait-seconds = { $n ->
     [one] a second
@@ -246,6 +247,14 @@ audit-unblock = { $actor } let { $member } in again.
 help-moderate = reported stories, and who is blocked; for moderators
 help-settings = what holds for stories here; for those who manage this community
 
+## Beginning a story
+begin-title = A new story
+begin-ask = What kind of story shall it be?
+begin-genre = A genre
+begin-how = Choose a way to begin, or write your own:
+begin-opening = An opening
+begin-give-back = Your words, so that they are not lost:
+
 ## Sharing and deleting
 share-ask = Where shall I post story #{ $id }?
 share-where = A channel or thread
@@ -277,6 +286,8 @@ blocked-remove = Let someone in again
 button-enter = Enter a number
 button-edit-list = Edit the list
 button-history = Who changed what
+button-own-opening = My own opening
+button-no-opening = Surprise me
 button-share = Share
 button-report = Report
 button-delete-yes = Yes, delete it

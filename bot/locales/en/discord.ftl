@@ -8,6 +8,7 @@ discord-option-id = The story's number
 discord-option-cancel-id = The story's number; your newest unless you say so
 discord-option-period = Since when; all time unless you say so
 discord-option-vote = Up, down, or take your vote back
+discord-menu-continue = Continue this as a story
 
 discord-commands-changed = My commands have just changed. Please reload Discord (Ctrl+R) and try again in a minute.
 discord-read-later = This takes longer than Discord lets me write here. Read it later with /read { $id }.
