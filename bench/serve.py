@@ -112,7 +112,7 @@ def in_a_process(request: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="cliffhanger-bench-") as folder:
         asked, answer = Path(folder) / "request.json", Path(folder) / "result.json"
         asked.write_text(json.dumps(request), encoding="utf-8")
-        command = [sys.executable, "-m", "bench.measure", str(asked), str(answer)]
+        command = [sys.executable, "-P", "-m", "bench.measure", str(asked), str(answer)]
         try:
             done = subprocess.run(  # noqa: S603 - our own module; nothing comes from outside
                 command, capture_output=True, check=False, timeout=_TIMEOUT_S

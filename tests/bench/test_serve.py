@@ -31,7 +31,9 @@ def test_writers_take_turns_at_each_number_of_stories() -> None:
     ]
 
 
-def test_a_process_that_dies_says_how() -> None:
+def test_a_process_that_dies_says_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bench.py").write_text("raise SystemExit('the wrong bench')")
+    monkeypatch.chdir(tmp_path)  # whose files are nobody's modules
     assert in_a_process({"plan": asdict(PLAN)}) == {
         "failed": "its process ended with code 1: KeyError: 'writer'"
     }
