@@ -11,7 +11,7 @@ from typing import Any
 from bench.serve import Results
 from bench.writers import ENGINE, writer
 
-_COLOURS = ("#b3401f", "#6a6a6a", "#9ab3d5", "#4f7d5c", "#c9a14a", "#7a5c99")
+_COLOURS = ("#b3401f", "#6a6a6a", "#9ab3d5", "#4f7d5c", "#c9a14a", "#7a5c99", "#d8d4cc")
 
 
 @dataclass(frozen=True, slots=True)

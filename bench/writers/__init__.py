@@ -19,6 +19,7 @@ _CLASSES = {
     "llama-cpp": "bench.writers.llama_cpp:LlamaCppWriter",
     "openvino": "bench.writers.openvino:OpenVinoWriter",
     "ctranslate2": "bench.writers.ctranslate2:CTranslate2Writer",
+    "products": "bench.writers.products:ProductsWriter",
 }
 PEERS = tuple(name for name in _CLASSES if name != ENGINE)
 

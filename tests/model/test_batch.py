@@ -163,6 +163,26 @@ def inner_states(decoder: Decoder) -> Tensor:
     return decoder._cache._slot_layers[0].states[0]
 
 
+def test_newcomers_are_read_together_and_each_prompt_cut_at_its_own_places(
+    gpt2: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = decoder_of(gpt2)
+    forward, passes = decoder.forward, []
+
+    def counted(last: Tensor, positions: Tensor, length: int, pieces: list[Piece]) -> Tensor:
+        passes.append([(piece.start, piece.stop) for piece in pieces])
+        return forward(last, positions, length, pieces)
+
+    monkeypatch.setattr(decoder, "forward", counted)
+    monkeypatch.setattr("model.batch._READ_TOKENS", 20)
+    batch = StoryBatch(decoder, frozenset())
+    for n_prompt in (8, 9, 45, 3, 10):
+        batch.add(Sequence([5] * n_prompt, SamplingParams(do_sample=False), 5))
+    while any(not story.written for story in [*batch._newcomers, *batch._rows]):
+        batch.step()
+    assert passes == [[(0, 8), (0, 9)], [(0, 20)], [(20, 40)], [(40, 45), (0, 3), (0, 10)]]
+
+
 class Breaking:
     """A decoder that raises when told to."""
 
