@@ -45,6 +45,8 @@ class CommunitySettings(BaseModel):
     """Stories only in channels that the platform shows to adults alone."""
     report_threshold: Annotated[int, Field(ge=0, le=100)] = 3
     """Reports that hide a story until a moderator looks at it; 0: none do."""
+    in_global_top: bool = False
+    """Stories here may stand in the list over all communities, and be read from there."""
     words: tuple[str, ...] = ()
     """Not welcome in prompts and stories, on top of the operator's: see bot.moderation."""
     language: Annotated[str, Field(max_length=35)] = ""

@@ -239,6 +239,20 @@ class Forgotten:
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """A member's finished stories in figures."""
+
+    name: str
+    n_stories: int
+    ups: int
+    downs: int
+    """Votes received."""
+    best_genre: str
+    """By rank of all its votes together; "" without an up vote."""
+    best: Story
+
+
+@dataclass(frozen=True, slots=True)
 class QueueView:
     """The line as one member sees it."""
 

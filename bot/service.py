@@ -27,6 +27,7 @@ from bot.domain import (
     Member,
     NewStory,
     Period,
+    Profile,
     QueueView,
     Relation,
     Status,
@@ -115,7 +116,7 @@ class StoryService(Bookkeeping):
 
         Raises as `write` does, and StoryNotFound, NotFinished.
         """
-        parent = await self.read(caller, story_id)
+        _, parent = await self._find(caller, story_id)
         if parent.status is not Status.FINISHED:
             raise NotFinished(id=story_id)
         place = await self._admit(caller)
@@ -127,7 +128,7 @@ class StoryService(Bookkeeping):
 
     async def retry(self, caller: Caller, story_id: int) -> Story:
         """Queue another version of a story; the old one stays. Raises as `write` does."""
-        old = await self.read(caller, story_id)
+        _, old = await self._find(caller, story_id)
         place = await self._admit(caller)
         # The genre table and the unwelcome words may have changed since.
         genre, sampling = place.genre(old.genre).name, place.again(old.sampling)
@@ -213,7 +214,7 @@ class StoryService(Bookkeeping):
 
         Raises StoryNotFound, StoryHidden, NotFinished, BlockedMember, NotInThisChannel, AdultsOnly.
         """
-        story = await self.read(caller, story_id)
+        _, story = await self._find(caller, story_id)
         if story.status is not Status.FINISHED:
             raise NotFinished(id=story_id)
         there = replace(caller, channel_ids=channel_ids, is_age_restricted=is_age_restricted)
@@ -235,8 +236,17 @@ class StoryService(Bookkeeping):
 
     # -- reading -------------------------------------------------------------------------------
     async def read(self, caller: Caller, story_id: int) -> Story:
-        """A story of this community, or of the caller's own. Raises StoryNotFound, StoryHidden."""
-        _, story = await self._find(caller, story_id)
+        """A story of this community, of the caller's own, or of a community that shares its own.
+
+        Raises StoryNotFound, StoryHidden.
+        """
+        try:
+            _, story = await self._find(caller, story_id)
+        except StoryNotFound:
+            shared = await self._store.shared_story(story_id)
+            if shared is None:
+                raise
+            return shared
         return story
 
     async def versions(self, story: Story) -> list[Story]:
@@ -261,12 +271,16 @@ class StoryService(Bookkeeping):
         *,
         limit: int = 10,
         offset: int = 0,
+        everywhere: bool = False,
     ) -> list[Story]:
-        """This community's best, by Wilson rank. Raises UnknownGenre, NoStories."""
+        """The best of this community, or of all that share theirs, by Wilson rank.
+
+        Raises UnknownGenre, NoStories.
+        """
         _, community = await self._store.enter(caller)
         seconds = PERIOD_SECONDS[period]
         stories = await self._store.top_stories(
-            community.id,
+            None if everywhere else community.id,
             genre=self._genre_name(genre),
             since=None if seconds is None else self._clock() - seconds,
             limit=limit,
@@ -291,6 +305,17 @@ class StoryService(Bookkeeping):
         if not stories:
             raise NoStories
         return stories
+
+    async def profile(self, caller: Caller, platform_id: str | None = None) -> Profile:
+        """The caller, or whom they name by their id, in figures: everywhere in private, else in
+        this community. Raises NoStories."""
+        member, community = await self._store.enter(caller)
+        whose = await self._store.member(caller.platform, platform_id or member.platform_id)
+        place = None if community.is_private else community.id
+        profile = await self._store.profile(whose.id, place) if whose else None
+        if profile is None:
+            raise NoStories
+        return profile
 
     async def queue_view(self, caller: Caller) -> QueueView:
         """How long the line is, and where the caller's stories stand in it."""

@@ -18,6 +18,8 @@ COMMANDS = (
 )  # fmt: skip
 """Every command of the service, in the order of /help; each has the sentences
 `help-<command>` and, for platforms that have only text, `usage-<command>`."""
+MORE_COMMANDS = ("member",)
+"""What else a platform may offer to everybody; each has `help-<command>`."""
 MANAGER_COMMANDS = ("settings", "moderate")
 """What else a platform may offer to those who run a community; each has `help-<command>`."""
 
@@ -30,11 +32,16 @@ def wait(seconds: float, locale: str) -> str:
 
 
 def genre_label(story: Story, genres: GenreTable) -> str:
-    """The genre as members say it; an old story's genre may have left the table."""
+    """The genre as members say it."""
+    return label_of(story.genre, genres)
+
+
+def label_of(name: str, genres: GenreTable) -> str:
+    """A genre's name as members say it, though it may have left the table."""
     try:
-        return genres.get(story.genre).label
+        return genres.get(name).label
     except UnknownGenre:
-        return story.genre
+        return name
 
 
 def author(story: Story, locale: str) -> str:

@@ -10,13 +10,14 @@ import colorsys
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import discord
 
 from bot import wording
 from bot.discord.markup import escape, escaped_size, fit
-from bot.domain import Status, Story, StoryUpdate
+from bot.domain import Profile, Status, Story, StoryUpdate
 from bot.pages import split_pages
 from bot.texts import say
 from model.genres import GenreTable
@@ -281,18 +282,44 @@ def version_links(story: Story, urls: Mapping[int, str], locale: str) -> str:
     return f"🎲 {say('story-versions', locale)} {' · '.join(links)}" if len(links) > 1 else ""
 
 
-def list_card(title: str, stories: Sequence[Story], locale: str, *, medals: bool) -> Card:
-    """A list of stories, best or newest first."""
+def list_card(
+    title: str,
+    stories: Sequence[Story],
+    locale: str,
+    *,
+    medals: bool,
+    first: int = 0,
+    urls: Mapping[int, str] = MappingProxyType({}),
+) -> Card:
+    """A list of stories, best or newest first; the first has the place `first`, from 0."""
     lines = []
-    for place, story in enumerate(stories):
+    for place, story in enumerate(stories, first):
         mark = (
             wording.MEDALS[place] if medals and place < len(wording.MEDALS) else f"{place + 1}\\."
         )
         votes = f"👍 {story.tally.ups} 👎 {story.tally.downs}"
-        name = fit(wording.headline(story), 180)
-        who = fit(wording.author(story, locale), 80)
-        lines.append(f"{mark} **{name}** · #{story.id} · {votes} · {who}")
+        name = f"**{fit(wording.headline(story), 150)}**"
+        if url := urls.get(story.id):
+            name = f"[{name}]({url})"
+        who = fit(wording.author(story, locale), 60)
+        lines.append(f"{mark} {name} · #{story.id} · {votes} · {who}")
     return Card("\n".join(lines), fit(title, TITLE))
+
+
+def profile_card(profile: Profile, genres: GenreTable, locale: str) -> Card:
+    """A member's stories in figures, and the best of them."""
+    lines = [
+        say("profile-stories", locale, n=profile.n_stories),
+        say("profile-votes", locale, ups=profile.ups, downs=profile.downs),
+    ]
+    if profile.best_genre:
+        label = wording.label_of(profile.best_genre, genres)
+        lines.append(say("profile-genre", locale, genre=escape(label)))
+    best = profile.best
+    name = fit(wording.headline(best), 150)
+    lines.append(say("profile-best", locale, title=f"**{name}**", id=best.id))
+    title = fit(profile.name or say("story-author-forgotten", locale), TITLE)
+    return Card("\n".join(lines), title, colour_of(best.genre))
 
 
 def genre_cards(genres: GenreTable, locale: str) -> list[Card]:
@@ -317,6 +344,6 @@ def plain_cards(markdown: str, title: str = "") -> list[Card]:
 
 def help_cards(locale: str) -> list[Card]:
     """Every command with what it does."""
-    names = (*wording.COMMANDS, *wording.MANAGER_COMMANDS)
+    names = (*wording.COMMANDS, *wording.MORE_COMMANDS, *wording.MANAGER_COMMANDS)
     lines = [f"**/{name}**: {say(f'help-{name}', locale)}" for name in names]
     return plain_cards("\n".join(lines), say("help-title", locale))

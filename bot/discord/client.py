@@ -27,13 +27,14 @@ from bot.discord.settings_panel import SETTINGS_FORMS, SETTINGS_ITEMS
 from bot.discord.sharing import SHARING_ITEMS
 from bot.discord.story_desk import StoryDesk
 from bot.discord.story_form import STORY_FORMS, STORY_ITEMS
+from bot.discord.top_list import TOP_ITEMS
 from bot.errors import PlatformError, SettingsError
 from bot.service import StoryService
 from bot.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_ITEMS = (*BUTTONS, *SETTINGS_ITEMS, *MODERATE_ITEMS, *SHARING_ITEMS, *STORY_ITEMS)
+_ITEMS = (*BUTTONS, *SETTINGS_ITEMS, *MODERATE_ITEMS, *SHARING_ITEMS, *STORY_ITEMS, *TOP_ITEMS)
 _FORMS = SETTINGS_FORMS | MODERATE_FORMS | STORY_FORMS
 MAX_PAUSE_S = 60.0
 """Longest pause between two attempts to reach Discord at the start."""
@@ -80,9 +81,7 @@ class DiscordBot(discord.AutoShardedClient):
 
     async def setup_hook(self) -> None:
         """After the login, before the first event."""
-        self.add_dynamic_items(
-            *BUTTONS, *SETTINGS_ITEMS, *MODERATE_ITEMS, *SHARING_ITEMS, *STORY_ITEMS
-        )
+        self.add_dynamic_items(*_ITEMS)
         await self.tree.sync_if_changed(self.service)
         await self.desk.resume()
 

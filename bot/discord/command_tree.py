@@ -23,6 +23,7 @@ from bot.discord import (
     settings_panel,
     story_commands,
     story_form,
+    top_list,
 )
 from bot.discord.replies import explain_failure
 from bot.discord.story_commands import suggest_genres
@@ -42,9 +43,10 @@ _COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "cancel": story_commands.cancel,
     "read": reading_commands.read,
     "random": reading_commands.random,
-    "top": reading_commands.top,
+    "top": top_list.top,
     "mine": reading_commands.mine,
     "vote": member_commands.vote,
+    "member": reading_commands.member,
     "queue": reading_commands.queue,
     "genres": reading_commands.genres,
     "about": reading_commands.about,

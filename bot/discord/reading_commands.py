@@ -1,15 +1,16 @@
-"""Commands that read: /read, /random, /top, /mine, /queue, /genres, /help, /about, /privacy.
+"""Commands that read: /read, /random, /mine, /queue, /genres, /help, /about, /privacy.
 
-Stories and the best list are for everybody to see; the rest answers the member alone.
+Stories and profiles are for everybody to see; the rest answers the member alone.
 """
 
 from __future__ import annotations
 
+import discord
+
 from bot import wording
-from bot.discord.cards import genre_cards, help_cards, list_card, text_cards
+from bot.discord.cards import genre_cards, help_cards, list_card, profile_card, text_cards
 from bot.discord.replies import Interaction, caller_of, think
 from bot.discord.story_commands import StoryId
-from bot.domain import Period
 from bot.texts import say
 
 
@@ -25,19 +26,18 @@ async def random(interaction: Interaction, genre: str = "") -> None:
     await desk.show(reply, await desk.service.random(caller_of(interaction), genre))
 
 
-async def top(interaction: Interaction, genre: str = "", period: Period = "all") -> None:
-    reply = await think(interaction, public=True)
-    service = interaction.client.desk.service
-    stories = await service.top(caller_of(interaction), genre, period)
-    title = wording.top_title(genre, period, service.genres, reply.locale)
-    await reply.show([list_card(title, stories, reply.locale, medals=True)])
-
-
 async def mine(interaction: Interaction) -> None:
     reply = await think(interaction, public=False)
     stories = await interaction.client.desk.service.mine(caller_of(interaction))
     title = say("mine-title", reply.locale)
     await reply.show([list_card(title, stories, reply.locale, medals=False)])
+
+
+async def member(interaction: Interaction, user: discord.User | None = None) -> None:
+    reply = await think(interaction, public=True)
+    service = interaction.client.desk.service
+    profile = await service.profile(caller_of(interaction), str(user.id) if user else None)
+    await reply.show([profile_card(profile, service.genres, reply.locale)])
 
 
 async def queue(interaction: Interaction) -> None:

@@ -27,7 +27,8 @@ from bot.discord.pressable import (
 from bot.discord.replies import Interaction, caller_of, hold, locale_of, think
 from bot.domain import AuditEntry
 from bot.texts import languages, say
-from model.genres import GenreTable, UnknownGenre
+from bot.wording import label_of
+from model.genres import GenreTable
 
 NAMES = tuple(CommunitySettings.model_fields)
 LENGTHS = ("short", "medium", "long")
@@ -100,7 +101,7 @@ def _choices(name: str, locale: str) -> list[tuple[str, str]]:
     if name == "language":
         spoken = [(language, say("language-name", language)) for language in languages()]
         return [(OWN_LANGUAGE, say("setting-default-language", locale)), *spoken]
-    if name == "age_restricted_only":
+    if isinstance(getattr(CommunitySettings(), name), bool):
         return [(word, say(f"setting-{word}", locale)) for word in ("no", "yes")]
     return [(word, say(f"length-{word}", locale)) for word in LENGTHS]
 
@@ -118,7 +119,7 @@ def shown(name: str, value: Any, genres: GenreTable, locale: str) -> str:
     if name == "exempt_roles" and value:
         return ", ".join(f"<@&{one}>" for one in value)
     if name == "genres" and value:
-        return escape(", ".join(_label(one, genres) for one in value))
+        return escape(", ".join(label_of(one, genres) for one in value))
     if name == "words" and value:
         return say("setting-entries", locale, n=len(value))
     if name in ("length", "longest"):
@@ -130,13 +131,6 @@ def shown(name: str, value: Any, genres: GenreTable, locale: str) -> str:
     if name == "cooldown_s" and value:
         return say("wait-seconds", locale, n=value)
     return str(value) if value else say(f"setting-default-{name}", locale)
-
-
-def _label(name: str, genres: GenreTable) -> str:
-    try:
-        return genres.get(name).label
-    except UnknownGenre:
-        return name
 
 
 def history_card(

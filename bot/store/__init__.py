@@ -21,6 +21,7 @@ from bot.domain import (
     Member,
     NewStory,
     Post,
+    Profile,
     Provenance,
     Story,
     Tally,
@@ -135,16 +136,28 @@ class StoryStore(Protocol):
         """queued and writing, oldest first."""
         ...
 
+    async def shared_story(self, story_id: int) -> Story | None:
+        """A finished story of a community that shares its best with others."""
+        ...
+
+    async def member(self, platform: str, platform_id: str) -> Member | None: ...
+
+    async def profile(self, member_id: int, community_id: int | None) -> Profile | None:
+        """A member's finished stories in figures, in a community or (None) everywhere; None
+        without any."""
+        ...
+
     async def top_stories(
         self,
-        community_id: int,
+        community_id: int | None,
         *,
         genre: str | None = None,
         since: float | None = None,
         limit: int = 10,
         offset: int = 0,
     ) -> list[Story]:
-        """Finished stories by rank, then score, then newest. `since` bounds finished_at."""
+        """Finished stories by rank, then score, then newest; None: of all communities that share
+        theirs. `since` bounds finished_at."""
         ...
 
     async def stories_by(

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bot.community_settings import CommunitySettings
-from bot.domain import AuditEntry, Blocked, Case, Member
-from bot.store import governance, reports
+from bot.domain import AuditEntry, Blocked, Case, Member, Profile, Story
+from bot.store import governance, people, reports, sharing
 from bot.store.database import Database
 from bot.store.whole import whole_calls
 
@@ -41,6 +41,25 @@ class CommunityStore:
             return await governance.audit_trail(
                 connection, community_id, limit=limit, offset=offset
             )
+
+    # -- across communities --------------------------------------------------------------------
+    async def shared_top(
+        self, genre: str | None, since: float | None, limit: int, offset: int
+    ) -> list[Story]:
+        async with self._db.read() as connection:
+            return await sharing.shared_top(connection, genre, since, limit, offset)
+
+    async def shared_story(self, story_id: int) -> Story | None:
+        async with self._db.read() as connection:
+            return await sharing.shared_story(connection, story_id)
+
+    async def member(self, platform: str, platform_id: str) -> Member | None:
+        async with self._db.read() as connection:
+            return await people.member(connection, platform, platform_id)
+
+    async def profile(self, member_id: int, community_id: int | None) -> Profile | None:
+        async with self._db.read() as connection:
+            return await sharing.profile(connection, member_id, community_id)
 
     # -- reports -------------------------------------------------------------------------------
     async def report_story(

@@ -49,6 +49,17 @@ async def find(connection: AsyncConnection, caller: Caller) -> tuple[Member, Com
     )
 
 
+async def member(connection: AsyncConnection, platform: str, platform_id: str) -> Member | None:
+    row = (
+        await connection.execute(
+            select(members).where(
+                members.c.platform == platform, members.c.platform_id == platform_id
+            )
+        )
+    ).one_or_none()
+    return None if row is None else Member(row.id, platform, platform_id, row.name)
+
+
 def is_current(caller: Caller, member: Member, community: Community) -> bool:
     """True if the rows say what the platform says now. An empty name means it did not say."""
     return (

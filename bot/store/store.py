@@ -180,13 +180,15 @@ class SqlStore(CommunityStore):
 
     async def top_stories(
         self,
-        community_id: int,
+        community_id: int | None,
         *,
         genre: str | None = None,
         since: float | None = None,
         limit: int = 10,
         offset: int = 0,
     ) -> list[Story]:
+        if community_id is None:
+            return await self.shared_top(genre, since, limit, offset)
         question = select_stories().where(is_readable(community_id, genre))
         if since is not None:
             question = question.where(await self._is_since(since, community_id))

@@ -22,12 +22,14 @@ from bot.errors import MemberError
 from bot.texts import LOCALES, explain, keys, languages, say
 
 BOT = Path(texts.__file__).parent
-OPTIONS = ("genre", "prompt", "title", "length", "id", "period", "vote")
+OPTIONS = (
+    "genre", "prompt", "title", "length", "id", "period", "vote", "where", "user",
+)  # fmt: skip
 SETTINGS = tuple(CommunitySettings.model_fields)
 BUILT_KEYS = {
-    "help-": (*wording.COMMANDS, *wording.MANAGER_COMMANDS),
+    "help-": (*wording.COMMANDS, *wording.MORE_COMMANDS, *wording.MANAGER_COMMANDS),
     "usage-": wording.COMMANDS,
-    "period-": ("day", "week", "month"),
+    "period-": ("day", "week", "month", "all"),
     "discord-option-": OPTIONS,
     "audit-": ("keep", "delete", "block", "unblock"),
     "length-": ("short", "medium", "long"),

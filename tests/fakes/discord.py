@@ -223,14 +223,14 @@ class FakeDiscord:
     # What members do
 
     async def slash(
-        self, user: User, channel: Channel, command: str, locale: str = "en-US", **options: Any
+        self, user: User, channel: Channel, command: str, /, locale: str = "en-US", **options: Any
     ) -> Interaction:
         """Send a slash command that is offered to this member."""
         check_offered(self.commands, command, user)
-        return await self.slash_unasked(user, channel, command, locale, **options)
+        return await self.slash_unasked(user, channel, command, locale=locale, **options)
 
     async def slash_unasked(
-        self, user: User, channel: Channel, command: str, locale: str = "en-US", **options: Any
+        self, user: User, channel: Channel, command: str, /, locale: str = "en-US", **options: Any
     ) -> Interaction:
         """Send a slash command to which the server's own settings gave this member access."""
         data = command_data(self.commands, channel, command, options)

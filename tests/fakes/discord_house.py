@@ -143,7 +143,9 @@ class Stage:
 def labels(message: Message) -> list[str]:
     """What the buttons say."""
     emoji = [(button.get("emoji") or {}).get("name", "") for button in message.buttons]
-    return [f"{e} {b['label']}".strip() for e, b in zip(emoji, message.buttons, strict=True)]
+    return [
+        f"{e} {b.get('label', '')}".strip() for e, b in zip(emoji, message.buttons, strict=True)
+    ]
 
 
 def is_finished(message: Message) -> bool:

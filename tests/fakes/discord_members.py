@@ -18,7 +18,7 @@ from fakes.discord_state import (
     User,
 )
 
-SUBCOMMAND, SUBCOMMAND_GROUP, STRING, INTEGER, BOOLEAN, NUMBER = 1, 2, 3, 4, 5, 10
+SUBCOMMAND, SUBCOMMAND_GROUP, STRING, INTEGER, BOOLEAN, USER, NUMBER = 1, 2, 3, 4, 5, 6, 10
 MESSAGE = 3
 """The command type of a message's menu (docs: application-commands)."""
 _PYTHON_TYPES: dict[int, type | tuple[type, ...]] = {
@@ -49,6 +49,10 @@ def command_data(
     for level in reversed(nest):
         options = [{"name": level["name"], "type": level["type"], "options": options}]
     data = {"id": command["id"], "name": first, "type": 1, "options": options}
+    users = [o["value"] for o in options if o["type"] == USER]
+    if users:
+        known = {value: User("Someone", id=int(value)).json() for value in users}
+        data["resolved"] = {"users": known}
     if channel.guild is not None:
         data["guild_id"] = str(channel.guild.id)
     return data

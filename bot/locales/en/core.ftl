@@ -113,9 +113,20 @@ wait-minutes = { $n ->
 ## Lists
 top-title = The best stories
 top-title-genre = The best { $genre } stories
+top-everywhere = everywhere
+top-every-genre = every genre
+top-nothing = Nothing here. Choose another genre or time.
+period-all = all time
 period-day = day
 period-week = week
 period-month = month
+profile-stories = { $n ->
+    [one] One story
+   *[other] { $n } stories
+}
+profile-votes = Votes received: 👍 { $ups } 👎 { $downs }
+profile-genre = Best at: { $genre }
+profile-best = Best story: { $title } · #{ $id }
 mine-title = Your stories
 queue-line = { $waiting ->
     [0] Nobody is waiting
@@ -210,6 +221,7 @@ setting-cooldown_s = Pause between stories
 setting-exempt_roles = Exempt roles
 setting-age_restricted_only = Adults only
 setting-report_threshold = Reports that hide
+setting-in_global_top = In the list of all
 setting-words = Unwelcome words
 setting-language = Language
 setting-about-channels = Where stories may be asked for
@@ -221,6 +233,7 @@ setting-about-cooldown_s = Seconds between two stories of one member
 setting-about-exempt_roles = Free of your daily number and your pause
 setting-about-age_restricted_only = Stories in age-restricted channels only
 setting-about-report_threshold = Reports that hide a story until a moderator looks
+setting-about-in_global_top = Your best may be listed and read in other communities
 setting-about-words = One a line; /colou?r/ is a pattern
 setting-about-language = Of what everybody reads here
 setting-default-channels = everywhere
@@ -244,6 +257,7 @@ audit-keep = { $actor } kept story #{ $id }.
 audit-delete = { $actor } deleted story #{ $id }.
 audit-block = { $actor } blocked { $member }.
 audit-unblock = { $actor } let { $member } in again.
+help-member = a member's stories, votes and best genre
 help-moderate = reported stories, and who is blocked; for moderators
 help-settings = what holds for stories here; for those who manage this community
 

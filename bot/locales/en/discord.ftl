@@ -8,6 +8,9 @@ discord-option-id = The story's number
 discord-option-cancel-id = The story's number; your newest unless you say so
 discord-option-period = Since when; all time unless you say so
 discord-option-vote = Up, down, or take your vote back
+discord-option-where = Here, or in all communities that share theirs
+discord-option-user = Whose; your own unless you say so
+
 discord-menu-continue = Continue this as a story
 
 discord-commands-changed = My commands have just changed. Please reload Discord (Ctrl+R) and try again in a minute.

@@ -16,7 +16,7 @@ from fakes.openapi import discord_spec
 from bot.discord.client import DiscordPlatform
 from bot.errors import PlatformError, SettingsError
 from bot.settings import Settings
-from bot.wording import COMMANDS, MANAGER_COMMANDS
+from bot.wording import COMMANDS, MANAGER_COMMANDS, MORE_COMMANDS
 
 WALK: dict[str, tuple[dict[str, Any], str, bool]] = {
     "story": ({"genre": "drama"}, "Drama", False),
@@ -47,7 +47,7 @@ async def test_every_command_is_registered_with_its_texts(stage: Stage) -> None:
     if discord_spec() is None:
         pytest.skip("no discord-openapi.json at ../shared/specs or $API_SPECS")
     typed = [command for command in stage.fake.commands if command["type"] == 1]
-    assert {command["name"] for command in typed} == {*COMMANDS, *MANAGER_COMMANDS}
+    assert {command["name"] for command in typed} == {*COMMANDS, *MORE_COMMANDS, *MANAGER_COMMANDS}
     for command in typed:
         in_servers_only = command["name"] in MANAGER_COMMANDS
         assert command["contexts"] == ([0] if in_servers_only else [0, 1, 2])

@@ -56,6 +56,7 @@ async def test_every_setting_is_shown_with_its_default(stage: Stage, boss: User)
         "**Exempt roles**: none",
         "**Adults only**: no",
         "**Reports that hide**: 3",
+        "**In the list of all**: no",
         "**Unwelcome words**: those of the bot's operator",
         "**Language**: the community's own",
     ]

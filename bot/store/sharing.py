@@ -1,0 +1,89 @@
+"""What is told of stories beyond one list: the best of all communities that share, and a member's
+stories in figures.
+
+The functions run on a connection that their caller opened; they change nothing.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, false, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.domain import Profile, Status, Story
+from bot.ranking import wilson_lower_bound
+from bot.store.rows import select_stories, story_from
+from bot.store.tables import BEST_FIRST, communities, community_settings, members, stories
+
+
+def _is_readable() -> ColumnElement[bool]:
+    return (stories.c.status == Status.FINISHED) & (stories.c.hidden == false())
+
+
+async def _sharing(connection: AsyncConnection) -> list[int]:
+    """The communities that let others read their stories. Never a private chat."""
+    rows = await connection.execute(
+        select(community_settings.c.community_id, community_settings.c.value)
+        .join(communities, communities.c.id == community_settings.c.community_id)
+        .where(community_settings.c.name == "in_global_top", communities.c.is_private == false())
+    )
+    return [row.community_id for row in rows if row.value is True]
+
+
+async def shared_top(
+    connection: AsyncConnection, genre: str | None, since: float | None, limit: int, offset: int
+) -> list[Story]:
+    """Best first."""
+    condition = _is_readable() & stories.c.community_id.in_(await _sharing(connection))
+    if genre is not None:
+        condition &= stories.c.genre == genre
+    if since is not None:
+        condition &= stories.c.finished_at >= since
+    rows = await connection.execute(
+        select_stories().where(condition).order_by(*BEST_FIRST).limit(limit).offset(offset)
+    )
+    return [story_from(row) for row in rows]
+
+
+async def shared_story(connection: AsyncConnection, story_id: int) -> Story | None:
+    condition = _is_readable() & stories.c.community_id.in_(await _sharing(connection))
+    row = (
+        await connection.execute(select_stories().where(stories.c.id == story_id, condition))
+    ).one_or_none()
+    return None if row is None else story_from(row)
+
+
+async def profile(
+    connection: AsyncConnection, member_id: int, community_id: int | None
+) -> Profile | None:
+    """None without a finished story."""
+    condition = (stories.c.author_id == member_id) & _is_readable()
+    if community_id is not None:
+        condition &= stories.c.community_id == community_id
+    rows = (
+        await connection.execute(
+            select(
+                stories.c.genre,
+                func.count().label("n"),
+                func.sum(stories.c.ups).label("ups"),
+                func.sum(stories.c.downs).label("downs"),
+            )
+            .where(condition)
+            .group_by(stories.c.genre)
+        )
+    ).all()
+    if not rows:
+        return None
+    best = (
+        await connection.execute(select_stories().where(condition).order_by(*BEST_FIRST).limit(1))
+    ).one()
+    ranks = {row.genre: wilson_lower_bound(int(row.ups), int(row.downs)) for row in rows}
+    genre = max(ranks, key=lambda name: (ranks[name], name))
+    name = await connection.scalar(select(members.c.name).where(members.c.id == member_id))
+    return Profile(
+        name=name or "",
+        n_stories=sum(row.n for row in rows),
+        ups=int(sum(row.ups for row in rows)),
+        downs=int(sum(row.downs for row in rows)),
+        best_genre=genre if ranks[genre] else "",
+        best=story_from(best),
+    )
