@@ -69,16 +69,16 @@ def _fast(loaded: LoadedModel, precision: Precision) -> FastDecoder | None:
     architecture = architecture_of(model)
     if architecture is None:
         return None
-    decoder = FastDecoder(
-        architecture, outer_weights(model), layer_weights(model), precision, model.device
-    )
-    gap = decoder_gap(model, decoder)
-    if gap < _MOST_GAP[precision]:
-        return decoder
-    log.warning(
-        "%s runs the slow way: our own loop is off by %.2g of the largest logit; "
-        "please report this model",
-        loaded.info.model,
-        gap,
-    )
+    try:
+        decoder = FastDecoder(
+            architecture, outer_weights(model), layer_weights(model), precision, model.device
+        )
+        gap = decoder_gap(model, decoder)
+    except Exception as error:  # a device may lack an operation, in words of its own
+        problem = f"our own loop does not run here ({error})"
+    else:
+        if gap < _MOST_GAP[precision]:
+            return decoder
+        problem = f"our own loop is off by {gap:.2g} of the largest logit"
+    log.warning("%s runs the slow way: %s; please report this", loaded.info.model, problem)
     return None

@@ -118,13 +118,32 @@ def test_stories_and_pieces_of_prompts_share_a_pass_far_beyond_the_first_room() 
         torch.testing.assert_close(said, wanted, atol=1e-4, rtol=1e-4)
 
 
+def gap_of_seven_tenths(model: Any, decoder: FastDecoder) -> float:
+    return 0.7
+
+
+def gap_without_an_operation(model: Any, decoder: FastDecoder) -> float:
+    raise NotImplementedError("no polar on this device")
+
+
+@pytest.mark.parametrize(
+    ("gap", "problem"),
+    [
+        (gap_of_seven_tenths, "is off by 0.7 of the largest logit"),
+        (gap_without_an_operation, "does not run here (no polar on this device)"),
+    ],
+)
 def test_a_model_the_loop_gets_wrong_runs_the_slow_way(
-    llama: LoadedModel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    llama: LoadedModel,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    gap: Any,
+    problem: str,
 ) -> None:
     assert isinstance(runtime_of(llama, "float32").decoder, FastDecoder)
-    monkeypatch.setattr("model.runtime.decoder_gap", lambda model, decoder: 0.7)
+    monkeypatch.setattr("model.general_decoder.decoder_gap", gap)
     with caplog.at_level(logging.WARNING):
         runtime = runtime_of(llama, "float32")
     assert isinstance(runtime.decoder, GeneralDecoder)
     assert runtime.info == llama.info
-    assert "tiny-llama runs the slow way: our own loop is off by 0.7" in caplog.text
+    assert f"tiny-llama runs the slow way: our own loop {problem}" in caplog.text
