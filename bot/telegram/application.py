@@ -13,10 +13,15 @@ import logging
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from telegram import Update
+from telegram import (
+    BotCommandScope,
+    BotCommandScopeAllChatAdministrators,
+    BotCommandScopeDefault,
+    Update,
+)
 from telegram.error import TelegramError
 from telegram.ext import (
     Application,
@@ -31,12 +36,15 @@ from bot import wording
 from bot.errors import PlatformError
 from bot.service import StoryService
 from bot.telegram.asking import PLATFORM, Ask, Press
+from bot.telegram.deep_links import Route, follow
 from bot.telegram.error_handler import on_error
 from bot.telegram.live_stories import LiveStories, Pace
 from bot.telegram.polling import REFUSED, Polling, until_reached
 from bot.telegram.press_handlers import PressHandlers
 from bot.telegram.rate_limiter import Clock, FloodLimits, Sleep, TelegramRateLimiter
+from bot.telegram.settings_panel import SettingsPanel
 from bot.telegram.story_handlers import StoryHandlers
+from bot.telegram.view import MANAGER_COMMANDS
 from bot.texts import DEFAULT, languages, say
 
 log = logging.getLogger(__name__)
@@ -123,13 +131,16 @@ class TelegramPlatform:
 
     def _add_handlers(self, app: App, live: LiveStories) -> None:
         """New messages only: an edited command is not a second command."""
-        stories = StoryHandlers(self._service, live)
-        presses = PressHandlers(self._service, live)
+        settings = SettingsPanel(self._service)
+        stories = StoryHandlers(self._service, live, settings.links)
+        presses = PressHandlers(self._service, live, settings.presses)
         new = filters.UpdateType.MESSAGE
-        for name, command in stories.commands.items():
+        for name, command in (stories.commands | {"settings": settings.command}).items():
             app.add_handler(CommandHandler(name, _on_ask(command), filters=new))
         unknown = new & filters.COMMAND & filters.ChatType.PRIVATE
         app.add_handler(MessageHandler(unknown, _on_ask(stories.unknown)))
+        reply = new & filters.REPLY & filters.TEXT & ~filters.COMMAND
+        app.add_handler(MessageHandler(reply, _on_reply(settings.answers)))
         moved = new & filters.StatusUpdate.MIGRATE
         app.add_handler(MessageHandler(moved, _on_move(self._service)))
         app.add_handler(CallbackQueryHandler(_on_press(presses.pressed)))
@@ -137,15 +148,16 @@ class TelegramPlatform:
 
     async def _publish_commands(self, app: App) -> None:
         """Give Telegram the list for its menu, if it is not the one given before."""
-        lists = {language: _command_list(language) for language in languages()}
+        lists = {language: _command_lists(language) for language in languages()}
         digest = hashlib.sha256(json.dumps(lists, sort_keys=True).encode()).hexdigest()
         note = f"{app.bot.id}:{digest}"
         if await self._service.note(COMMANDS_NOTE) == note:
             return
         try:
-            for language, commands in lists.items():
+            for language, by_scope in lists.items():
                 code = None if language == DEFAULT else language
-                await app.bot.set_my_commands(commands, language_code=code)
+                for scope, commands in by_scope.items():
+                    await app.bot.set_my_commands(commands, _SCOPES[scope], language_code=code)
         except TelegramError as error:
             log.warning("Telegram did not take the list of commands: %s", error)
             return
@@ -159,14 +171,36 @@ def _prepare_libraries() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
-def _command_list(language: str) -> list[tuple[str, str]]:
-    return [(name, say(f"help-{name}", language)) for name in wording.COMMANDS]
+_SCOPES = {
+    BotCommandScope.DEFAULT: BotCommandScopeDefault(),
+    BotCommandScope.ALL_CHAT_ADMINISTRATORS: BotCommandScopeAllChatAdministrators(),
+}
+
+
+def _command_lists(language: str) -> dict[str, list[tuple[str, str]]]:
+    """What the menu offers to everybody, and to those who run a group."""
+    everybody = [(name, say(f"help-{name}", language)) for name in wording.COMMANDS]
+    managers = [(name, say(f"help-{name}", language)) for name in MANAGER_COMMANDS]
+    return {
+        BotCommandScope.DEFAULT: everybody,
+        BotCommandScope.ALL_CHAT_ADMINISTRATORS: [*everybody, *managers],
+    }
 
 
 def _on_ask(command: Callable[[Ask], Awaitable[None]]) -> Callable[[Update, Any], Any]:
     async def handle(update: Update, context: Any) -> None:
         if (ask := Ask.of(update, context.bot)) is not None:
             await command(ask)
+
+    return handle
+
+
+def _on_reply(answers: Sequence[Route[Ask]]) -> Callable[[Update, Any], Any]:
+    """To a question of ours; other replies are members' talk."""
+
+    async def handle(update: Update, context: Any) -> None:
+        if (ask := Ask.of(update, context.bot)) is not None:
+            await follow(answers, ask.question, ask)
 
     return handle
 

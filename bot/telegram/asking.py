@@ -16,6 +16,7 @@ from telegram import (
     Bot,
     CallbackQuery,
     Chat,
+    ForceReply,
     InlineKeyboardMarkup,
     LinkPreviewOptions,
     Message,
@@ -29,6 +30,7 @@ from telegram.ext import ExtBot
 
 from bot.domain import Caller
 from bot.moderation import sanitize
+from bot.telegram.deep_links import question_of
 from bot.telegram.rate_limiter import Urgency
 from bot.telegram.view import Page
 
@@ -108,6 +110,23 @@ async def edit(
         )
 
 
+async def ask_for_reply(bot: TelegramBot, place: Place, html: str) -> None:
+    """A question whose answer is a reply to it; in a group of the one who is answered alone."""
+    reply = None
+    if place.reply_to is not None:
+        reply = ReplyParameters(place.reply_to, allow_sending_without_reply=True)
+    await bot.send_message(
+        place.chat_id,
+        html,
+        parse_mode=ParseMode.HTML,
+        link_preview_options=_NO_PREVIEW,
+        message_thread_id=place.thread_id,
+        reply_parameters=reply,
+        reply_markup=ForceReply(selective=True),
+        rate_limit_args=Urgency.REPLY,
+    )
+
+
 async def edit_keyboard(
     bot: TelegramBot, place: Place, message_id: int, keyboard: InlineKeyboardMarkup | None
 ) -> None:
@@ -152,15 +171,17 @@ def _speaker(message: Message) -> User | Chat | None:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A command."""
+    """A command, or a reply to a question of ours."""
 
     bot: TelegramBot
     caller: Caller
     place: Place
     text: str
-    """What follows the command's name."""
+    """What follows the command's name; all of a reply."""
     command: str
-    """As typed, such as `/story`."""
+    """As typed, such as `/story`; "" for a reply."""
+    question: str = ""
+    """Of a reply: the payload of the question's link."""
 
     @classmethod
     def of(cls, update: Update, bot: Bot) -> Ask | None:
@@ -169,13 +190,15 @@ class Ask:
         if message is None or (speaker := _speaker(message)) is None:
             return None
         user = message.from_user
-        words = (message.text or "").split(maxsplit=1)
+        text, is_command = message.text or "", (message.text or "").startswith("/")
+        words = text.split(maxsplit=1) if is_command else ["", text]
         return cls(
             bot=_ours(bot),
             caller=_caller(speaker, message.chat, user.language_code if user else None),
             place=Place.of(message),
             text=words[1] if len(words) > 1 else "",
-            command=words[0] if words else "",
+            command=words[0],
+            question=question_of(message, bot.id) or "",
         )
 
     async def reply(self, pages: Iterable[Page]) -> None:
@@ -224,6 +247,10 @@ class Press:
             data=query.data or "",
             query=query,
         )
+
+    async def show(self, page: Page) -> None:
+        """Make the pressed message show something else."""
+        await edit(self.bot, self.place, self.message_id, page, Urgency.REPLY)
 
     async def answer(self, text: str = "", *, alert: bool = False) -> None:
         """Tell the one who pressed, and end the waiting sign on the button.

@@ -6,15 +6,17 @@ the one that shows a message to be out of date.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from bot import wording
 from bot.domain import Story
 from bot.errors import AlreadyEnded
 from bot.service import StoryService
-from bot.telegram.asking import Press, edit
+from bot.telegram.asking import Press
+from bot.telegram.community import shared_locale
+from bot.telegram.deep_links import Route, follow
 from bot.telegram.live_stories import LiveStories
-from bot.telegram.rate_limiter import Urgency
 from bot.telegram.view import text_page
 from bot.telegram.vote_keyboard import Choice, parse
 from bot.texts import say
@@ -23,9 +25,12 @@ from bot.texts import say
 class PressHandlers:
     """One method a kind of button."""
 
-    def __init__(self, service: StoryService, live: LiveStories) -> None:
+    def __init__(
+        self, service: StoryService, live: LiveStories, routes: Sequence[Route[Press]]
+    ) -> None:
         self._service = service
         self._live = live
+        self._routes = routes
         self._actions = {
             "vote": self._vote,
             "continue": self._continue,
@@ -36,11 +41,10 @@ class PressHandlers:
 
     async def pressed(self, press: Press) -> None:
         """Any press; it is answered, if only with silence."""
-        choice = parse(press.data)
-        if choice is None:
+        if choice := parse(press.data):
+            await self._actions[choice.action](press, choice)
+        elif not await follow(self._routes, press.data, press):
             await press.answer(say("telegram-old-button", press.caller.locale), alert=True)
-            return
-        await self._actions[choice.action](press, choice)
         if not press.answered:
             await press.answer()
 
@@ -58,7 +62,8 @@ class PressHandlers:
 
     async def _present(self, press: Press, story: Story) -> None:
         await press.answer()
-        await self._live.present(story, press.place, press.caller.locale)
+        locale = await shared_locale(self._service, press.caller)
+        await self._live.present(story, press.place, locale)
 
     async def _cancel(self, press: Press, choice: Choice) -> None:
         try:
@@ -78,4 +83,4 @@ class PressHandlers:
         gone = await self._service.forget(press.caller)
         done = say("forget-done", locale, stories=gone.stories, votes=gone.votes)
         await press.answer()
-        await edit(press.bot, press.place, press.message_id, text_page(done), Urgency.REPLY)
+        await press.show(text_page(done))

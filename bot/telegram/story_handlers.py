@@ -5,7 +5,7 @@ Errors are not caught here; `bot.telegram.error_handler` says them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from bot import wording
 from bot.commands import (
@@ -20,6 +20,8 @@ from bot.domain import Story, StoryUpdate
 from bot.errors import UnknownCommand
 from bot.service import StoryService
 from bot.telegram.asking import Ask
+from bot.telegram.community import shared_locale
+from bot.telegram.deep_links import Route, follow
 from bot.telegram.live_stories import LiveStories
 from bot.telegram.view import (
     Page,
@@ -39,9 +41,12 @@ EXPORT_NAME = "cliffhanger-export.json"
 class StoryHandlers:
     """One method a command."""
 
-    def __init__(self, service: StoryService, live: LiveStories) -> None:
+    def __init__(
+        self, service: StoryService, live: LiveStories, links: Sequence[Route[Ask]]
+    ) -> None:
         self._service = service
         self._live = live
+        self._links = links
         self.commands: dict[str, Callable[[Ask], Awaitable[None]]] = {
             "story": self._story,
             "continue": self._continue,
@@ -82,7 +87,8 @@ class StoryHandlers:
         await self._present(ask, await self._service.retry(ask.caller, parse_id(ask.text)))
 
     async def _present(self, ask: Ask, story: Story) -> None:
-        await self._live.present(story, ask.place, ask.caller.locale)
+        locale = await shared_locale(self._service, ask.caller)
+        await self._live.present(story, ask.place, locale)
 
     async def _cancel(self, ask: Ask) -> None:
         story = await self._service.cancel(ask.caller, parse_newest_or_id(ask.text))
@@ -133,6 +139,9 @@ class StoryHandlers:
         await ask.reply(help_pages(ask.caller.locale))
 
     async def _start(self, ask: Ask) -> None:
+        """The first words, or what a link is for."""
+        if await follow(self._links, ask.text.strip(), ask):
+            return
         about, *rest = help_pages(ask.caller.locale)
         welcome = escape(say("about-text", ask.caller.locale))
         await ask.reply([Page(f"{welcome}\n\n{about.html}"), *rest])

@@ -27,6 +27,7 @@ _LEAST_BODY = 1_000
 _MAX_TITLE = 200
 _OPENINGS_SHOWN = 2
 _CURSOR = " ▍"
+MANAGER_COMMANDS = wording.MANAGER_COMMANDS[:1]
 EXAMPLE = '/story horror "The Keeper" A lonely lighthouse'
 # "@name" would call a member. A word joiner (U+2060, no width) after the @ keeps it a mere word.
 _MENTION = re.compile(r"@(?=\w)")
@@ -121,6 +122,7 @@ def help_pages(locale: str) -> list[Page]:
         f"{escape(say(f'usage-{name}', locale))} · {escape(say(f'help-{name}', locale))}"
         for name in wording.COMMANDS
     ]
+    lines += [f"/{name} · {escape(say(f'help-{name}', locale))}" for name in MANAGER_COMMANDS]
     return line_pages([f"<b>{escape(say('help-title', locale))}</b>", *lines, "", example])
 
 

@@ -4,13 +4,15 @@
 multipart bodies, long polling) to a real client library. Each request is judged by the published
 API description where that is at hand, and always by the documented limits; what a correct bot
 never does is collected in `violations`, and leaving `async with` fails on any of them.
-A test acts as members: `add_user`, `private_chat`, `add_group`, `say`, `press`.
+A test acts as members: `add_user`, `private_chat`, `add_group`, `promote`, `say`, `press`,
+`open_link`.
 The parts (markup, flood control, methods, updates, faults) are in `fakes.telegram_api`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,6 +38,12 @@ __all__ = [
     "RateLimits",
 ]
 
+# core.telegram.org/bots/api#chatmemberadministrator
+ADMIN_RIGHTS = (
+    "can_manage_chat", "can_delete_messages", "can_manage_video_chats", "can_restrict_members",
+    "can_promote_members", "can_change_info", "can_invite_users", "can_post_stories",
+    "can_edit_stories", "can_delete_stories",
+)  # fmt: skip
 _GROUP_ID = -4_000_001
 _SUPERGROUP_ID = -1_002_000_000_001
 
@@ -208,6 +216,7 @@ class FakeTelegram:
 
     def _arrive(self, message: FakeMessage) -> FakeMessage:
         message.chat.started = True
+        message.chat.members.add(message.sender.id)
         message.chat.add(message)
         if self._hears(message):
             self.updates.push("message", message.to_json())
@@ -241,6 +250,7 @@ class FakeTelegram:
         self, user: FakeUser, message: FakeMessage, data: str, timeout: float = 15.0
     ) -> CallbackQuery:
         """As `press`, with any data: a changed client can send what no button says."""
+        message.chat.members.add(user.id)
         query = CallbackQuery(f"77{len(self._presses) + 1:017d}", user, message, data)
         press = self._presses[query.id] = _Press(query)
         self.methods.queries[query.id] = query
@@ -251,6 +261,36 @@ class FakeTelegram:
         except TimeoutError:
             raise AssertionError(f"press of {data!r} was not answered in {timeout} s") from None
         return query
+
+    async def open_link(self, user: FakeUser, url: str) -> FakeMessage:
+        """`user` follows a link to the bot and presses Start."""
+        begin = f"https://t.me/{self.bot.username}?start="
+        assert url.startswith(begin), f"no link to the bot: {url}"
+        payload = url.removeprefix(begin)
+        assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", payload), f"no payload: {payload}"
+        return await self.say(user, self.private_chat(user), f"/start {payload}")
+
+    def promote(self, user: FakeUser, chat: FakeChat, *rights: str, owner: bool = False) -> None:
+        """Make `user` an administrator with these rights alone, or the owner."""
+        chat.members.add(user.id)
+        chat.admins[user.id] = (
+            {"status": "creator"}
+            if owner
+            else {
+                "status": "administrator",
+                "can_be_edited": False,
+                **{right: right in rights for right in ADMIN_RIGHTS},
+            }
+        )
+
+    def demote(self, user: FakeUser, chat: FakeChat) -> None:
+        """Make an administrator a mere member."""
+        del chat.admins[user.id]
+
+    def leave(self, user: FakeUser, chat: FakeChat) -> None:
+        """`user` leaves a group."""
+        chat.members.discard(user.id)
+        chat.admins.pop(user.id, None)
 
     def press_long_ago(self, user: FakeUser, message: FakeMessage, wanted: str) -> None:
         """A press that the bot hears of so late that Telegram takes no answer any more."""

@@ -8,6 +8,7 @@ import pytest
 from telegram import Bot
 
 from bot.errors import PlatformError
+from bot.telegram.view import MANAGER_COMMANDS
 from bot.wording import COMMANDS
 
 from .conftest import House, Street
@@ -101,13 +102,19 @@ async def test_commands_are_published_only_when_they_changed(
     for _ in range(2):
         async with street.house():
             pass
-    (commands,) = fake.methods.commands.values()
-    assert [command["command"] for command in commands] == list(COMMANDS)
-    assert len(fake.calls("setMyCommands")) == 1
+    offered = {
+        scope: [command["command"] for command in commands]
+        for (scope, _), commands in fake.methods.commands.items()
+    }
+    assert offered == {
+        "{'type': 'default'}": list(COMMANDS),
+        "{'type': 'all_chat_administrators'}": [*COMMANDS, *MANAGER_COMMANDS],
+    }
+    assert len(fake.calls("setMyCommands")) == 2
     monkeypatch.setattr("bot.telegram.application.wording.COMMANDS", COMMANDS[:3])
     async with street.house():
         pass
-    assert len(fake.calls("setMyCommands")) == 2
+    assert len(fake.calls("setMyCommands")) == 4
 
 
 async def test_a_refused_command_list_does_not_stop_the_bot_and_is_tried_again(
@@ -118,7 +125,7 @@ async def test_a_refused_command_list_does_not_stop_the_bot_and_is_tried_again(
     for _ in range(2):
         async with street.house():
             pass
-    assert [call.code for call in fake.calls("setMyCommands")] == [400, 200]
+    assert [call.code for call in fake.calls("setMyCommands")] == [400, 200, 200]
 
 
 async def test_a_stop_loses_no_update_and_takes_none_twice(street: Street) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fakes.telegram_api.world import ANONYMOUS
 
+from bot.telegram.view import MANAGER_COMMANDS
 from bot.wording import COMMANDS
 
 from .conftest import House, Street
@@ -49,7 +50,9 @@ async def test_help_and_genres_can_be_tapped(street: Street, house: House) -> No
     chat = fake.private_chat(ann)
     await fake.say(ann, chat, "/help")
     shown = await chat.wait_for(lambda m: "What I can do" in m.text)
-    assert shown.entity_texts("bot_command") == [f"/{name}" for name in COMMANDS]
+    assert shown.entity_texts("bot_command") == [
+        f"/{name}" for name in (*COMMANDS, *MANAGER_COMMANDS)
+    ]
     assert shown.entity_texts("code") == ['/story horror "The Keeper" A lonely lighthouse']
     await fake.say(ann, chat, "/genres")
     genres = await chat.wait_for(lambda m: "Genres" in m.text)

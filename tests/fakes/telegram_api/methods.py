@@ -58,6 +58,11 @@ class CallbackQuery:
         return str(self.answers[0].get("text", "")) if self.answers else ""
 
     @property
+    def start(self) -> str:
+        """The payload with which the answer opened the private chat; empty where it did not."""
+        return str(self.answers[0].get("url", "")).partition("?start=")[2]
+
+    @property
     def alert(self) -> bool:
         """Whether it came as an alert that must be closed."""
         return bool(self.answers and self.answers[0].get("show_alert"))
@@ -81,6 +86,7 @@ class Methods:
             "sendDocument": self._send_document,
             "sendMessageDraft": self._send_message_draft,
             "sendChatAction": self._send_chat_action,
+            "getChatMember": self._get_chat_member,
             "editMessageText": self._edit_message_text,
             "editMessageReplyMarkup": self._edit_message_reply_markup,
             "deleteMessage": self._delete_message,
@@ -227,6 +233,13 @@ class Methods:
         self.chat_of(params)
         return True
 
+    def _get_chat_member(self, params: Params, files: Files) -> Params:
+        chat, user_id = self.chat_of(params), params["user_id"]
+        user = FakeUser(user_id, "Somebody").to_json()
+        if user_id in chat.admins:
+            return {"user": user, "is_anonymous": False, **chat.admins[user_id]}
+        return {"user": user, "status": "member" if user_id in chat.members else "left"}
+
     def _own_message(self, chat: FakeChat, params: Params, to: str) -> FakeMessage:
         message = chat.messages.get(params.get("message_id", 0))
         if message is None or message.deleted:
@@ -286,6 +299,9 @@ class Methods:
             )
         if len(params.get("text", "")) > MAX_CALLBACK_ANSWER:
             raise self._broken("MESSAGE_TOO_LONG", "answerCallbackQuery text above 200 characters")
+        url = params.get("url")
+        if url is not None and not url.startswith(f"https://t.me/{self.bot.username}?start="):
+            raise self._broken("URL_INVALID", f"answerCallbackQuery opens our bot only: {url}")
         query.answers.append(params)
         self.on_answer(query)
         return True

@@ -182,6 +182,10 @@ class FakeChat:
     is_forum: bool = False
     topics: dict[int, str] = field(default_factory=dict)
     messages: dict[int, FakeMessage] = field(default_factory=dict)
+    members: set[int] = field(default_factory=set)
+    """Ids of those who are in a group: who spoke or pressed there, who was promoted."""
+    admins: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Administrators' status and rights, by user id."""
     drafts: dict[int, list[str]] = field(default_factory=dict)
     """Texts of `sendMessageDraft`, by draft id."""
     started: bool = True

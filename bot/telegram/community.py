@@ -1,0 +1,59 @@
+"""Who someone is in a group, wherever they ask from, and which language is spoken there.
+
+Asks Telegram each time: whoever was an administrator when a button was made may be none by now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from telegram import ChatMember, ChatMemberAdministrator, ChatMemberOwner, ChatMemberRestricted
+from telegram.error import BadRequest, ChatMigrated, Forbidden
+
+from bot.domain import Caller
+from bot.service import StoryService
+from bot.telegram.asking import TelegramBot
+
+
+async def as_there(bot: TelegramBot, caller: Caller, group_id: int) -> Caller | None:
+    """The caller as a member of a group, with their rights there; None if they are not in it.
+
+    Whoever may change the group's info manages it, whoever may delete messages moderates it.
+    Raises TelegramError where Telegram cannot say.
+    """
+    there = replace(
+        caller,
+        community_id=str(group_id),
+        community_name=caller.community_name if caller.community_id == str(group_id) else "",
+        is_private=False,
+    )
+    if caller.member_id == str(group_id):  # an administrator who speaks as the group
+        return replace(there, is_manager=True, is_moderator=True)
+    try:
+        member = await bot.get_chat_member(group_id, int(caller.member_id))
+    except ChatMigrated as error:
+        return await as_there(bot, caller, error.new_chat_id)
+    except (BadRequest, Forbidden):
+        return None
+    if not _is_in(member):
+        return None
+    is_manager = isinstance(member, ChatMemberOwner) or _may(member, "can_change_info")
+    is_moderator = is_manager or _may(member, "can_delete_messages")
+    return replace(there, is_manager=is_manager, is_moderator=is_moderator)
+
+
+def _is_in(member: ChatMember) -> bool:
+    if isinstance(member, ChatMemberRestricted):
+        return member.is_member
+    return member.status not in (ChatMember.LEFT, ChatMember.BANNED)
+
+
+def _may(member: ChatMember, right: str) -> bool:
+    return isinstance(member, ChatMemberAdministrator) and bool(getattr(member, right))
+
+
+async def shared_locale(service: StoryService, caller: Caller) -> str:
+    """The language of what everybody in the chat reads: the group's choice, else the asker's."""
+    if caller.is_private:
+        return caller.locale
+    return await service.administration.language(caller) or caller.locale
