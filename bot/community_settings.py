@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -47,6 +47,16 @@ class CommunitySettings(BaseModel):
     """Reports that hide a story until a moderator looks at it; 0: none do."""
     in_global_top: bool = False
     """Stories here may stand in the list over all communities, and be read from there."""
+    digest: Literal["off", "day", "week"] = "off"
+    """How often the best stories are posted."""
+    digest_channel: Annotated[str, Field(max_length=64)] = ""
+    """Where; "": nowhere."""
+    digest_hour: Annotated[int, Field(ge=0, le=23)] = 18
+    """When, o'clock UTC; a week's on Monday."""
+    hall_channel: Annotated[str, Field(max_length=64)] = ""
+    """Where a story is posted once more, once, when enough liked it; "": nowhere."""
+    hall_votes: Annotated[int, Field(ge=1, le=1_000)] = 5
+    """Up votes less down votes that are enough."""
     words: tuple[str, ...] = ()
     """Not welcome in prompts and stories, on top of the operator's: see bot.moderation."""
     language: Annotated[str, Field(max_length=35)] = ""

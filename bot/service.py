@@ -46,6 +46,7 @@ from bot.errors import (
     StoryHidden,
     StoryNotFound,
 )
+from bot.gazette import Gazette
 from bot.moderation_desk import ModerationDesk
 from bot.open_stories import OpenStories
 from bot.queue import StoryQueue
@@ -77,6 +78,7 @@ class StoryService(Bookkeeping):
         self._asking: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self.administration = Administration(store, genres)
         self.moderation = ModerationDesk(store)
+        self.gazette = Gazette(store, clock)
 
     async def __aenter__(self) -> Self:
         await self._open.resume()

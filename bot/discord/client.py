@@ -21,6 +21,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from bot.discord.buttons import BUTTONS
 from bot.discord.command_tree import StoryTree
+from bot.discord.gazette import GazetteDesk
 from bot.discord.moderate_panel import MODERATE_FORMS, MODERATE_ITEMS
 from bot.discord.pressable import submit
 from bot.discord.settings_panel import SETTINGS_FORMS, SETTINGS_ITEMS
@@ -76,6 +77,7 @@ class DiscordBot(discord.AutoShardedClient):
         )
         self.service = service
         self.desk = desk(service, self)
+        self.gazette = GazetteDesk(self.desk, self)
         self.tree = StoryTree(self)
         self._gateway_url = yarl.URL(gateway_url) if gateway_url else None
 
@@ -84,6 +86,7 @@ class DiscordBot(discord.AutoShardedClient):
         self.add_dynamic_items(*_ITEMS)
         await self.tree.sync_if_changed(self.service)
         await self.desk.resume()
+        self.desk.start(self.gazette.run())
 
     async def launch_shard(
         self, gateway: yarl.URL, shard_id: int, *, initial: bool = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import discord
 
@@ -25,6 +25,7 @@ from bot.discord.pressable import (
     show_form,
 )
 from bot.discord.replies import Interaction, caller_of, hold, locale_of, think
+from bot.discord.sharing import target_of
 from bot.domain import AuditEntry
 from bot.texts import languages, say
 from bot.wording import label_of
@@ -32,11 +33,14 @@ from model.genres import GenreTable
 
 NAMES = tuple(CommunitySettings.model_fields)
 LENGTHS = ("short", "medium", "long")
+DIGESTS = ("off", "day", "week")
 HISTORY = 10
 """Entries on one page."""
 OWN_LANGUAGE = "-"
 """Stands for "" in a menu, whose values are never empty."""
-_PICKERS = {"channels": "channel", "exempt_roles": "role"}
+_PICKERS: dict[str, Literal["channel", "role"]] = {"channels": "channel", "exempt_roles": "role"}
+_TARGETS = ("digest_channel", "hall_channel")
+"""One channel, in which the bot posts."""
 
 
 async def settings(interaction: Interaction) -> None:
@@ -86,7 +90,9 @@ def _is_typed(name: str) -> bool:
 def _editor(name: str, value: Any, genres: GenreTable, locale: str) -> Menu | Picker:
     custom_id, about = f"settings:set:{name}", say(f"setting-about-{name}", locale)
     if what := _PICKERS.get(name):
-        return Picker(custom_id, about, "role" if what == "role" else "channel", value, MAX_CHOSEN)
+        return Picker(custom_id, about, what, value, MAX_CHOSEN)
+    if name in _TARGETS:
+        return Picker(custom_id, about, "target", (value,) if value else (), 1)
     if name == "genres":
         offered = [(genre.name, genre.label) for genre in genres][:MAX_CHOSEN]
         now, least, most = value, 0, len(offered)
@@ -103,6 +109,8 @@ def _choices(name: str, locale: str) -> list[tuple[str, str]]:
         return [(OWN_LANGUAGE, say("setting-default-language", locale)), *spoken]
     if isinstance(getattr(CommunitySettings(), name), bool):
         return [(word, say(f"setting-{word}", locale)) for word in ("no", "yes")]
+    if name == "digest":
+        return [(word, say(f"digest-{word}", locale)) for word in DIGESTS]
     return [(word, say(f"length-{word}", locale)) for word in LENGTHS]
 
 
@@ -120,6 +128,12 @@ def shown(name: str, value: Any, genres: GenreTable, locale: str) -> str:
         return ", ".join(f"<@&{one}>" for one in value)
     if name == "genres" and value:
         return escape(", ".join(label_of(one, genres) for one in value))
+    if name in _TARGETS and value:
+        return f"<#{value}>"
+    if name == "digest":
+        return say(f"digest-{value}", locale)
+    if name == "digest_hour":
+        return say("setting-oclock", locale, hour=f"{value:02}")
     if name == "words" and value:
         return say("setting-entries", locale, n=len(value))
     if name in ("length", "longest"):
@@ -199,7 +213,9 @@ class SetSetting(Choosable, template=r"settings:set:(?P<name>\w+)"):
         await hold(interaction)
         name, values = self.match["name"], chosen(interaction)
         value: Any = values
-        if name != "genres" and name not in _PICKERS:
+        if name in _TARGETS:
+            value = str(target_of(interaction, int(values[0])).id) if values else ""
+        elif name != "genres" and name not in _PICKERS:
             (word,) = values
             value = "" if word == OWN_LANGUAGE else word
         await _change(interaction, name, value)

@@ -176,7 +176,7 @@ class StoryDesk:
             interval_s=self._edit_interval_s,
             shown=[_SOMETHING_ELSE] * n_pages,
         )
-        self._start(self._run(story_id, live, messages, showing))
+        self.start(self._run(story_id, live, messages, showing))
 
     def _pages(self, showing: _Showing, update: StoryUpdate) -> list[Card]:
         """The story's cards. While it is hidden all its pages stay, to be filled again."""
@@ -227,7 +227,8 @@ class StoryDesk:
         with contextlib.suppress(EditLater, MessageGone):
             await messages.put(0, replace(card, text=f"{card.text}\n\n*{note}*"), True)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """A task that ends with the desk."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

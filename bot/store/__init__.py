@@ -55,6 +55,20 @@ class StoryStore(Protocol):
         """What was done in running a community, newest first."""
         ...
 
+    # -- what is posted by itself --------------------------------------------------------------
+    async def communities_with(
+        self, platform: str, setting: str
+    ) -> list[tuple[Community, CommunitySettings]]:
+        """Communities of a platform that ever changed a setting, with all of theirs."""
+        ...
+
+    async def claim_famous(self, community_id: int, votes: int, *, since: float) -> Story | None:
+        """A story finished since then, with so many more up than down votes; each once, ever,
+        unless it is released."""
+        ...
+
+    async def release_famous(self, story_id: int) -> None: ...
+
     # -- reports and blocks --------------------------------------------------------------------
     async def report_story(
         self, member_id: int, story_id: int, reason: str, threshold: int

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bot.community_settings import CommunitySettings
-from bot.domain import AuditEntry, Blocked, Case, Member, Profile, Story
+from bot.domain import AuditEntry, Blocked, Case, Community, Member, Profile, Story
 from bot.store import governance, people, reports, sharing
 from bot.store.database import Database
 from bot.store.whole import whole_calls
@@ -60,6 +60,25 @@ class CommunityStore:
     async def profile(self, member_id: int, community_id: int | None) -> Profile | None:
         async with self._db.read() as connection:
             return await sharing.profile(connection, member_id, community_id)
+
+    # -- what is posted by itself --------------------------------------------------------------
+    async def communities_with(
+        self, platform: str, setting: str
+    ) -> list[tuple[Community, CommunitySettings]]:
+        async with self._db.read() as connection:
+            return await governance.communities_with(connection, platform, setting)
+
+    async def claim_famous(self, community_id: int, votes: int, *, since: float) -> Story | None:
+        async with self._db.read() as connection:
+            found = await sharing.famous(connection, community_id, votes, since)
+        if found is None:  # as nearly always: no lock for that
+            return None
+        async with self._db.write() as connection:
+            return await sharing.claim_famous(connection, community_id, votes, since, self._clock())
+
+    async def release_famous(self, story_id: int) -> None:
+        async with self._db.write() as connection:
+            await sharing.release_famous(connection, story_id)
 
     # -- reports -------------------------------------------------------------------------------
     async def report_story(

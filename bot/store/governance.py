@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.community_settings import CommunitySettings
-from bot.domain import AuditEntry, Blocked
+from bot.domain import AuditEntry, Blocked, Community
 from bot.store.database import upsert
 from bot.store.tables import audit_log, blocks, communities, community_settings, members
 
@@ -23,6 +23,25 @@ async def settings_of(connection: AsyncConnection, community_id: int) -> Communi
         )
     )
     return CommunitySettings.from_kept({row.name: row.value for row in rows})
+
+
+async def communities_with(
+    connection: AsyncConnection, platform: str, setting: str
+) -> list[tuple[Community, CommunitySettings]]:
+    """Communities of a platform that ever changed a setting, with all of theirs."""
+    rows = await connection.execute(
+        select(communities)
+        .join(community_settings, community_settings.c.community_id == communities.c.id)
+        .where(communities.c.platform == platform, community_settings.c.name == setting)
+        .order_by(communities.c.id)
+    )
+    return [
+        (
+            Community(row.id, row.platform, row.platform_id, row.name, row.is_private),
+            await settings_of(connection, row.id),
+        )
+        for row in rows.all()
+    ]
 
 
 async def change_setting(

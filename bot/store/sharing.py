@@ -1,18 +1,26 @@
-"""What is told of stories beyond one list: the best of all communities that share, and a member's
-stories in figures.
+"""What is told of stories beyond one list: the best of all communities that share, a member's
+stories in figures, and the hall of fame.
 
-The functions run on a connection that their caller opened; they change nothing.
+The functions run on a connection that their caller opened; they commit nothing.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, false, func, select
+from sqlalchemy import ColumnElement, delete, false, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain import Profile, Status, Story
 from bot.ranking import wilson_lower_bound
+from bot.store.database import upsert
 from bot.store.rows import select_stories, story_from
-from bot.store.tables import BEST_FIRST, communities, community_settings, members, stories
+from bot.store.tables import (
+    BEST_FIRST,
+    communities,
+    community_settings,
+    hall_of_fame,
+    members,
+    stories,
+)
 
 
 def _is_readable() -> ColumnElement[bool]:
@@ -87,3 +95,41 @@ async def profile(
         best_genre=genre if ranks[genre] else "",
         best=story_from(best),
     )
+
+
+# -- the hall of fame --------------------------------------------------------------------------
+async def famous(
+    connection: AsyncConnection, community_id: int, votes: int, since: float
+) -> Story | None:
+    """The oldest story with so many more up than down votes that is not in the hall yet."""
+    row = (
+        await connection.execute(
+            select_stories()
+            .where(
+                _is_readable(),
+                stories.c.community_id == community_id,
+                stories.c.finished_at >= since,
+                stories.c.score >= votes,
+                stories.c.id.not_in(select(hall_of_fame.c.story_id)),
+            )
+            .order_by(stories.c.finished_at, stories.c.id)
+            .limit(1)
+        )
+    ).one_or_none()
+    return None if row is None else story_from(row)
+
+
+async def claim_famous(
+    connection: AsyncConnection, community_id: int, votes: int, since: float, now: float
+) -> Story | None:
+    """Enter that story into the hall; None if it was entered meanwhile."""
+    story = await famous(connection, community_id, votes, since)
+    if story is None:
+        return None
+    row = upsert(connection, hall_of_fame).values(story_id=story.id, at=now)
+    claimed = await connection.execute(row.on_conflict_do_nothing())
+    return story if claimed.rowcount else None
+
+
+async def release_famous(connection: AsyncConnection, story_id: int) -> None:
+    await connection.execute(delete(hall_of_fame).where(hall_of_fame.c.story_id == story_id))

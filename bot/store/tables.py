@@ -248,6 +248,13 @@ blocks = Table(
     Column("at", Double, nullable=False),
 )
 
+hall_of_fame = Table(
+    "hall_of_fame",
+    metadata,
+    Column("story_id", Id, ForeignKey(stories.c.id), primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+)
+
 notes = Table(
     "notes",
     metadata,

@@ -31,6 +31,8 @@ BUILT_KEYS = {
     "usage-": wording.COMMANDS,
     "period-": ("day", "week", "month", "all"),
     "discord-option-": OPTIONS,
+    "digest-": ("off", "day", "week"),
+    "digest-title-": ("day", "week"),
     "audit-": ("keep", "delete", "block", "unblock"),
     "length-": ("short", "medium", "long"),
     "setting-": (*SETTINGS, "yes", "no"),

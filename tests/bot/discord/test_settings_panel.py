@@ -57,6 +57,11 @@ async def test_every_setting_is_shown_with_its_default(stage: Stage, boss: User)
         "**Adults only**: no",
         "**Reports that hide**: 3",
         "**In the list of all**: no",
+        "**Digest**: off",
+        "**Digest's channel**: nowhere",
+        "**Digest's hour**: 18:00 UTC",
+        "**Hall of fame**: nowhere",
+        "**Votes for the hall**: 5",
         "**Unwelcome words**: those of the bot's operator",
         "**Language**: the community's own",
     ]

@@ -29,6 +29,7 @@ ALL = [
     "0001: Members, communities, stories, votes, posts and notes.",
     "0002: Settings of a community, one row each, and the trail of who changed them.",
     "0003: Reports, hidden stories, blocked members, and which messages are one showing.",
+    "0004: Stories that were posted once more because many liked them.",
 ]
 
 
