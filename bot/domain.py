@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -250,6 +251,37 @@ class Profile:
     best_genre: str
     """By rank of all its votes together; "" without an up vote."""
     best: Story
+
+
+@dataclass(frozen=True, slots=True)
+class GenreStats:
+    """All of a genre's finished stories in a community."""
+
+    genre: str
+    stories: int
+    ups: int
+    downs: int
+
+
+@dataclass(frozen=True, slots=True)
+class DayStats:
+    """One day (UTC) of a community."""
+
+    day: date
+    stories: int
+    """Finished."""
+    votes: int
+    """Cast, up or down, and not taken back or changed since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """A community in figures."""
+
+    genres: tuple[GenreStats, ...]
+    """Those with most votes first."""
+    days: tuple[DayStats, ...]
+    """The last ones, in order, without gaps."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from bot.domain import (
     Profile,
     QueueView,
     Relation,
+    Stats,
     Status,
     Story,
     StoryUpdate,
@@ -318,6 +319,14 @@ class StoryService(Bookkeeping):
         if profile is None:
             raise NoStories
         return profile
+
+    async def stats(self, caller: Caller) -> Stats:
+        """The caller's community in figures. Raises NoStories."""
+        _, community = await self._store.enter(caller)
+        stats = await self._store.stats(community.id, self._clock())
+        if not stats.genres:
+            raise NoStories
+        return stats
 
     async def queue_view(self, caller: Caller) -> QueueView:
         """How long the line is, and where the caller's stories stand in it."""

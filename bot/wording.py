@@ -18,7 +18,7 @@ COMMANDS = (
 )  # fmt: skip
 """Every command of the service, in the order of /help; each has the sentences
 `help-<command>` and, for platforms that have only text, `usage-<command>`."""
-MORE_COMMANDS = ("member",)
+MORE_COMMANDS = ("member", "stats")
 """What else a platform may offer to everybody; each has `help-<command>`."""
 MANAGER_COMMANDS = ("settings", "moderate")
 """What else a platform may offer to those who run a community; each has `help-<command>`."""

@@ -47,6 +47,7 @@ _COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "mine": reading_commands.mine,
     "vote": member_commands.vote,
     "member": reading_commands.member,
+    "stats": reading_commands.stats,
     "queue": reading_commands.queue,
     "genres": reading_commands.genres,
     "about": reading_commands.about,

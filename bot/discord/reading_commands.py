@@ -1,9 +1,12 @@
-"""Commands that read: /read, /random, /mine, /queue, /genres, /help, /about, /privacy.
+"""Commands that read: /read, /random, /mine, /member, /stats, /queue, /genres, /help and so on.
 
-Stories and profiles are for everybody to see; the rest answers the member alone.
+Stories, profiles and figures are for everybody to see; the rest answers the member alone.
 """
 
 from __future__ import annotations
+
+import asyncio
+import io
 
 import discord
 
@@ -11,6 +14,7 @@ from bot import wording
 from bot.discord.cards import genre_cards, help_cards, list_card, profile_card, text_cards
 from bot.discord.replies import Interaction, caller_of, think
 from bot.discord.story_commands import StoryId
+from bot.picture import draw_stats
 from bot.texts import say
 
 
@@ -38,6 +42,22 @@ async def member(interaction: Interaction, user: discord.User | None = None) -> 
     service = interaction.client.desk.service
     profile = await service.profile(caller_of(interaction), str(user.id) if user else None)
     await reply.show([profile_card(profile, service.genres, reply.locale)])
+
+
+async def stats(interaction: Interaction) -> None:
+    reply = await think(interaction, public=True)
+    service = interaction.client.desk.service
+    found = await service.stats(caller_of(interaction))
+    labels = {one.genre: wording.label_of(one.genre, service.genres) for one in found.genres}
+    picture = await asyncio.to_thread(draw_stats, found, labels)
+    about = say(
+        "stats-about",
+        reply.locale,
+        stories=sum(one.stories for one in found.genres),
+        votes=sum(one.ups + one.downs for one in found.genres),
+    )
+    file = discord.File(io.BytesIO(picture), "stats.png", description=about)
+    await reply.show(text_cards([about], say("stats-title", reply.locale)), file)
 
 
 async def queue(interaction: Interaction) -> None:

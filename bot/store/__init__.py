@@ -23,6 +23,7 @@ from bot.domain import (
     Post,
     Profile,
     Provenance,
+    Stats,
     Story,
     Tally,
     VoteValue,
@@ -53,6 +54,10 @@ class StoryStore(Protocol):
         self, community_id: int, *, limit: int = 10, offset: int = 0
     ) -> list[AuditEntry]:
         """What was done in running a community, newest first."""
+        ...
+
+    async def stats(self, community_id: int, now: float) -> Stats:
+        """A community in figures: its genres, and the 30 days up to now."""
         ...
 
     # -- what is posted by itself --------------------------------------------------------------

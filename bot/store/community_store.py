@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bot.community_settings import CommunitySettings
-from bot.domain import AuditEntry, Blocked, Case, Community, Member, Profile, Story
-from bot.store import governance, people, reports, sharing
+from bot.domain import AuditEntry, Blocked, Case, Community, Member, Profile, Stats, Story
+from bot.store import figures, governance, people, reports, sharing
 from bot.store.database import Database
 from bot.store.whole import whole_calls
 
@@ -60,6 +60,10 @@ class CommunityStore:
     async def profile(self, member_id: int, community_id: int | None) -> Profile | None:
         async with self._db.read() as connection:
             return await sharing.profile(connection, member_id, community_id)
+
+    async def stats(self, community_id: int, now: float) -> Stats:
+        async with self._db.read() as connection:
+            return await figures.stats(connection, community_id, now)
 
     # -- what is posted by itself --------------------------------------------------------------
     async def communities_with(

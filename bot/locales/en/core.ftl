@@ -127,6 +127,20 @@ profile-stories = { $n ->
 profile-votes = Votes received: 👍 { $ups } 👎 { $downs }
 profile-genre = Best at: { $genre }
 profile-best = Best story: { $title } · #{ $id }
+stats-title = Votes and stories
+stats-about = { $stories ->
+    [one] One story
+   *[other] { $stories } stories
+}, { $votes ->
+    [one] one vote
+   *[other] { $votes } votes
+}.
+stats-by-genre = Votes by genre
+stats-by-day = By day, in the last 30
+stats-up = up
+stats-down = down
+stats-stories = stories
+stats-votes = votes
 mine-title = Your stories
 queue-line = { $waiting ->
     [0] Nobody is waiting
@@ -275,6 +289,7 @@ audit-keep = { $actor } kept story #{ $id }.
 audit-delete = { $actor } deleted story #{ $id }.
 audit-block = { $actor } blocked { $member }.
 audit-unblock = { $actor } let { $member } in again.
+help-stats = votes by genre and day, as a picture
 help-member = a member's stories, votes and best genre
 help-moderate = reported stories, and who is blocked; for moderators
 help-settings = what holds for stories here; for those who manage this community

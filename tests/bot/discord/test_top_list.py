@@ -132,3 +132,14 @@ async def test_a_members_profile(stage: Stage) -> None:
     assert (await answer.message()).text == mine.text
     nobody = await stage.fake.slash(stage.bob, stage.channel, "member", user=str(stage.bob.id))
     assert (await nobody.message("No stories here yet")).ephemeral
+
+
+async def test_the_figures_as_a_picture(stage: Stage) -> None:
+    nothing = await stage.fake.slash(stage.ada, stage.channel, "stats")
+    assert (await nothing.message("No stories here yet")).ephemeral
+    await stories(stage, 3)
+    message = await stage.do("stats")
+    assert message.text.splitlines() == ["Votes and stories", "3 stories, 3 votes."]
+    ((name, data),) = message.files.items()
+    assert name == "stats.png"
+    assert data.startswith(b"\x89PNG")
