@@ -39,12 +39,13 @@ from bot.telegram.asking import PLATFORM, Ask, Press
 from bot.telegram.deep_links import Route, follow
 from bot.telegram.error_handler import on_error
 from bot.telegram.live_stories import LiveStories, Pace
+from bot.telegram.moderate_panel import ModeratePanel
 from bot.telegram.polling import REFUSED, Polling, until_reached
 from bot.telegram.press_handlers import PressHandlers
 from bot.telegram.rate_limiter import Clock, FloodLimits, Sleep, TelegramRateLimiter
+from bot.telegram.reports import Reports
 from bot.telegram.settings_panel import SettingsPanel
 from bot.telegram.story_handlers import StoryHandlers
-from bot.telegram.view import MANAGER_COMMANDS
 from bot.texts import DEFAULT, languages, say
 
 log = logging.getLogger(__name__)
@@ -132,15 +133,20 @@ class TelegramPlatform:
     def _add_handlers(self, app: App, live: LiveStories) -> None:
         """New messages only: an edited command is not a second command."""
         settings = SettingsPanel(self._service)
-        stories = StoryHandlers(self._service, live, settings.links)
-        presses = PressHandlers(self._service, live, settings.presses)
+        moderate = ModeratePanel(self._service, live)
+        reports = Reports(self._service, live)
+        links = (*settings.links, *moderate.links, *reports.links)
+        routes = (*settings.presses, *moderate.presses, *reports.presses)
+        stories = StoryHandlers(self._service, live, links)
+        presses = PressHandlers(self._service, live, routes)
         new = filters.UpdateType.MESSAGE
-        for name, command in (stories.commands | {"settings": settings.command}).items():
+        panels = {"settings": settings.command, "moderate": moderate.command}
+        for name, command in (stories.commands | panels).items():
             app.add_handler(CommandHandler(name, _on_ask(command), filters=new))
         unknown = new & filters.COMMAND & filters.ChatType.PRIVATE
         app.add_handler(MessageHandler(unknown, _on_ask(stories.unknown)))
         reply = new & filters.REPLY & filters.TEXT & ~filters.COMMAND
-        app.add_handler(MessageHandler(reply, _on_reply(settings.answers)))
+        app.add_handler(MessageHandler(reply, _on_reply((*settings.answers, *reports.answers))))
         moved = new & filters.StatusUpdate.MIGRATE
         app.add_handler(MessageHandler(moved, _on_move(self._service)))
         app.add_handler(CallbackQueryHandler(_on_press(presses.pressed)))
@@ -180,7 +186,7 @@ _SCOPES = {
 def _command_lists(language: str) -> dict[str, list[tuple[str, str]]]:
     """What the menu offers to everybody, and to those who run a group."""
     everybody = [(name, say(f"help-{name}", language)) for name in wording.COMMANDS]
-    managers = [(name, say(f"help-{name}", language)) for name in MANAGER_COMMANDS]
+    managers = [(name, say(f"help-{name}", language)) for name in wording.MANAGER_COMMANDS]
     return {
         BotCommandScope.DEFAULT: everybody,
         BotCommandScope.ALL_CHAT_ADMINISTRATORS: [*everybody, *managers],

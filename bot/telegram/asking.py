@@ -252,15 +252,16 @@ class Press:
         """Make the pressed message show something else."""
         await edit(self.bot, self.place, self.message_id, page, Urgency.REPLY)
 
-    async def answer(self, text: str = "", *, alert: bool = False) -> None:
-        """Tell the one who pressed, and end the waiting sign on the button.
+    async def answer(self, text: str = "", *, alert: bool = False, url: str = "") -> None:
+        """Tell the one who pressed, or open a link to us for them, and end the waiting sign on the
+        button.
 
         Telegram hears answers for some seconds only; what a later one asked for is done all the
         same, as after a pause of ours.
         """
         self.answered = True
         try:
-            await self.query.answer(_shorten(text) or None, show_alert=alert)
+            await self.query.answer(_shorten(text) or None, show_alert=alert, url=url or None)
         except BadRequest as error:
             log.info("an answer came too late: %s", error)
 

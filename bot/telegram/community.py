@@ -5,14 +5,19 @@ Asks Telegram each time: whoever was an administrator when a button was made may
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from telegram import ChatMember, ChatMemberAdministrator, ChatMemberOwner, ChatMemberRestricted
 from telegram.error import BadRequest, ChatMigrated, Forbidden
 
 from bot.domain import Caller
+from bot.errors import NotYours
 from bot.service import StoryService
-from bot.telegram.asking import TelegramBot
+from bot.telegram.asking import Ask, Press, TelegramBot
+
+Result = TypeVar("Result")
 
 
 async def as_there(bot: TelegramBot, caller: Caller, group_id: int) -> Caller | None:
@@ -40,6 +45,24 @@ async def as_there(bot: TelegramBot, caller: Caller, group_id: int) -> Caller | 
     is_manager = isinstance(member, ChatMemberOwner) or _may(member, "can_change_info")
     is_moderator = is_manager or _may(member, "can_delete_messages")
     return replace(there, is_manager=is_manager, is_moderator=is_moderator)
+
+
+async def by_author_or_moderator(
+    asked: Ask | Press, use_case: Callable[[Caller], Awaitable[Result]]
+) -> Result:
+    """Do what a story's author may do; for anybody else Telegram is asked whether they moderate.
+
+    Raises as `use_case` does, NotYours for whoever is neither.
+    """
+    try:
+        return await use_case(asked.caller)
+    except NotYours:
+        caller = None
+        if not asked.caller.is_private:
+            caller = await as_there(asked.bot, asked.caller, asked.place.chat_id)
+        if caller is None or not caller.is_moderator:
+            raise
+        return await use_case(caller)
 
 
 def _is_in(member: ChatMember) -> bool:

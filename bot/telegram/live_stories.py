@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -32,6 +32,11 @@ CLOSE_TIMEOUT_S = 5.0
 
 # What Telegram says when a message of ours is not there any more.
 _LOST = ("message to edit not found", "message can't be edited", "message_id_invalid")
+
+
+_EMPTY = Page("…")
+_SOMETHING = Page("")
+"""What a message shows of which nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,8 @@ class _Messages:
         place: Place,
         locale: str,
         ids: list[int],
+        *,
+        resend: bool = True,
     ) -> None:
         self._bot = bot
         self._service = service
@@ -66,6 +73,8 @@ class _Messages:
         self._locale = locale
         self._ids: list[int | None] = list(ids)
         """First page to last; None where a member deleted ours."""
+        self._resend = resend
+        """Whether the end of a story is sent anew where its first message was deleted."""
         self.ending = False
         """The story is closed; only its last edit is still to come."""
 
@@ -82,6 +91,8 @@ class _Messages:
         try:
             await self._try(edit(self._bot, self._place, message_id, page, urgency))
         except _Lost:
+            if not (self._resend or index):
+                raise MessageGone(f"{self._place.channel_id()}: deleted") from None
             self._ids[index] = None
             if urgency is Urgency.FINAL:
                 return False
@@ -92,19 +103,25 @@ class _Messages:
         """Send the page at `index`, and remember where it is. Raises EditLater, MessageGone."""
         message = await self._try(send(self._bot, self._place, page, urgency))
         self._ids[index : index + 1] = [message.message_id]
+        first = str(self._ids[0] or "") if index else ""
         channel, number = self._place.channel_id(), str(message.message_id)
-        post = Post(self.story_id, PLATFORM, channel, number, self._locale)
+        post = Post(self.story_id, PLATFORM, channel, number, self._locale, first)
         try:
             await self._service.add_post(post)
         except MemberError as error:
             log.warning("story %d: its message is not noted: %s", self.story_id, error)
 
     async def remove(self, index: int) -> None:
-        """Delete a page that is not needed any more."""
+        """Delete a page that is not needed any more; after 48 hours Telegram lets us only empty
+        it."""
         message_id = self._ids.pop(index)
-        if message_id is not None:
+        if message_id is None:
+            return
+        try:
+            await self._bot.delete_message(self._place.chat_id, message_id)
+        except TelegramError:
             try:
-                await self._bot.delete_message(self._place.chat_id, message_id)
+                await edit(self._bot, self._place, message_id, _EMPTY, Urgency.FINAL)
             except TelegramError as error:
                 log.info("story %d: a page stays: %s", self.story_id, error)
 
@@ -164,7 +181,7 @@ class LiveStories:
         messages = _Messages(self._bot, self._service, story.id, place, locale, [])
         shown: list[Page] = []
         if not first.is_final:
-            pages = story_pages(first, self._service.genres, locale)
+            pages = self._pages(first, place, locale)
             try:
                 await messages.send(0, pages[0], Urgency.REPLY)
                 shown = pages[:1]
@@ -173,29 +190,63 @@ class LiveStories:
             except MessageGone as gone:
                 log.info("story %d is written but not shown: %s", story.id, gone)
                 return
-        self._follow(messages, place, locale, shown)
+        self._follow(messages, place, locale, shown, just_sent=bool(shown))
 
     async def resume(self) -> None:
         """Go on with the messages of stories that the last process left open."""
-        posts: dict[int, list[Post]] = {}
-        for post in await self._service.open_posts(PLATFORM):
-            posts.setdefault(post.story_id, []).append(post)
-        for story_id, pages in posts.items():
-            place, locale = Place.of_channel_id(pages[0].channel_id), pages[0].locale
-            ids = [int(page.message_id) for page in pages]
-            messages = _Messages(self._bot, self._service, story_id, place, locale, ids)
-            self._follow(messages, place, locale, [])
+        for posts in _showings(await self._service.open_posts(PLATFORM)):
+            self._follow_posts(posts, resend=True)
 
-    def _follow(self, messages: _Messages, place: Place, locale: str, shown: list[Page]) -> None:
+    async def redraw_all(self, story_id: int) -> None:
+        """Bring every message that shows a story up to date: it was hidden, kept or deleted.
+
+        An edit still under way goes first: requests of one urgency keep their order in a chat.
+        """
+        posts = [post for post in await self._service.posts(story_id) if post.platform == PLATFORM]
+        for pages in _showings(posts):
+            self._follow_posts(pages, resend=False)
+
+    def _follow_posts(self, posts: list[Post], *, resend: bool) -> None:
+        """Follow a story in the messages that show its pages."""
+        place, locale = Place.of_channel_id(posts[0].channel_id), posts[0].locale
+        ids = [int(post.message_id) for post in posts]
+        story_id = posts[0].story_id
+        messages = _Messages(self._bot, self._service, story_id, place, locale, ids, resend=resend)
+        self._follow(messages, place, locale, [_SOMETHING] * len(ids))
+
+    async def show(self, story: Story, place: Place, locale: str) -> None:
+        """Answer with a closed story, remembering where: what becomes of it is seen there."""
+        messages = _Messages(self._bot, self._service, story.id, place, locale, [])
+        try:
+            for index, page in enumerate(self._pages(StoryUpdate(story), place, locale)):
+                await messages.send(index, page, Urgency.REPLY)
+        except (EditLater, MessageGone) as error:
+            log.warning("story %d is not shown: %s", story.id, error)
+            return
+        await self._service.end_posts(story.id, PLATFORM)
+
+    def _pages(self, update: StoryUpdate, place: Place, locale: str) -> list[Page]:
+        genres = self._service.genres
+        return story_pages(update, genres, locale, is_private=place.is_private)
+
+    def _follow(
+        self,
+        messages: _Messages,
+        place: Place,
+        locale: str,
+        shown: list[Page],
+        *,
+        just_sent: bool = False,
+    ) -> None:
         live = LiveMessage(
-            lambda update: story_pages(update, self._service.genres, locale),
+            lambda update: self._pages(update, place, locale),
             messages.put,
             messages.remove,
             interval_s=self._pace.of(place),
             shown=shown,
             sleep=self._sleep,
         )
-        task = asyncio.create_task(self._run(live, messages, bool(shown)))
+        task = asyncio.create_task(self._run(live, messages, just_sent))
         self._tasks[task] = messages
         task.add_done_callback(self._forget)
 
@@ -248,8 +299,18 @@ class LiveStories:
             while self._refreshing[key]:
                 self._refreshing[key] = False
                 story = await read()
-                await edit_keyboard(self._bot, place, message_id, story_keyboard(story, locale))
+                keyboard = story_keyboard(story, locale, is_private=place.is_private)
+                await edit_keyboard(self._bot, place, message_id, keyboard)
                 if self._refreshing[key]:
                     await self._sleep(self._pace.of(place))
         finally:
             del self._refreshing[key]
+
+
+def _showings(posts: Iterable[Post]) -> list[list[Post]]:
+    """Posts by the showing they are pages of, in order."""
+    showings: dict[tuple[int, str, str], list[Post]] = {}
+    for post in posts:
+        key = (post.story_id, post.channel_id, post.first_message_id or post.message_id)
+        showings.setdefault(key, []).append(post)
+    return list(showings.values())

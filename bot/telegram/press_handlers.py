@@ -13,12 +13,12 @@ from bot import wording
 from bot.domain import Story
 from bot.errors import AlreadyEnded
 from bot.service import StoryService
-from bot.telegram.asking import Press
-from bot.telegram.community import shared_locale
-from bot.telegram.deep_links import Route, follow
+from bot.telegram.asking import Press, edit_keyboard
+from bot.telegram.community import by_author_or_moderator, shared_locale
+from bot.telegram.deep_links import Route, follow, link
 from bot.telegram.live_stories import LiveStories
 from bot.telegram.view import text_page
-from bot.telegram.vote_keyboard import Choice, parse
+from bot.telegram.vote_keyboard import Choice, delete_keyboard, parse, story_keyboard
 from bot.texts import say
 
 
@@ -36,6 +36,10 @@ class PressHandlers:
             "continue": self._continue,
             "retry": self._retry,
             "cancel": self._cancel,
+            "report": self._report,
+            "ask-delete": self._ask_delete,
+            "delete": self._delete,
+            "keep": self._keep,
             "forget": self._forget,
         }
 
@@ -67,13 +71,42 @@ class PressHandlers:
 
     async def _cancel(self, press: Press, choice: Choice) -> None:
         try:
-            await self._service.cancel(press.caller, choice.number)
+            await by_author_or_moderator(
+                press, lambda caller: self._service.cancel(caller, choice.number)
+            )
         except AlreadyEnded:
             # A message that still says "Cancel" missed its story's end.
             locale = press.caller.locale
             self._live.redraw(choice.number, press.place, press.message_id, locale)
             raise
         await press.answer(say("story-cancelled", press.caller.locale))
+
+    async def _report(self, press: Press, choice: Choice) -> None:
+        """Where nobody reads along."""
+        payload = f"report_{choice.number}_{press.place.chat_id}"
+        await press.answer(url=link(press.bot.username, payload))
+
+    async def _ask_delete(self, press: Press, choice: Choice) -> None:
+        locale, story_id = press.caller.locale, choice.number
+        await by_author_or_moderator(
+            press, lambda caller: self._service.check_may_delete(caller, story_id)
+        )
+        await press.answer(say("delete-ask", locale, id=story_id), alert=True)
+        question = delete_keyboard(story_id, locale)
+        await edit_keyboard(press.bot, press.place, press.message_id, question)
+
+    async def _delete(self, press: Press, choice: Choice) -> None:
+        await by_author_or_moderator(
+            press, lambda caller: self._service.delete(caller, choice.number)
+        )
+        await self._live.redraw_all(choice.number)
+        await press.answer(say("delete-done", press.caller.locale, id=choice.number))
+
+    async def _keep(self, press: Press, choice: Choice) -> None:
+        story = await self._service.read(press.caller, choice.number)
+        locale = await shared_locale(self._service, press.caller)
+        keyboard = story_keyboard(story, locale, is_private=press.caller.is_private)
+        await edit_keyboard(press.bot, press.place, press.message_id, keyboard)
 
     async def _forget(self, press: Press, choice: Choice) -> None:
         locale = press.caller.locale

@@ -16,11 +16,11 @@ from bot.commands import (
     parse_top,
     parse_vote,
 )
-from bot.domain import Story, StoryUpdate
+from bot.domain import Story
 from bot.errors import UnknownCommand
 from bot.service import StoryService
 from bot.telegram.asking import Ask
-from bot.telegram.community import shared_locale
+from bot.telegram.community import by_author_or_moderator, shared_locale
 from bot.telegram.deep_links import Route, follow
 from bot.telegram.live_stories import LiveStories
 from bot.telegram.view import (
@@ -29,7 +29,6 @@ from bot.telegram.view import (
     genre_pages,
     help_pages,
     list_pages,
-    story_pages,
     text_page,
 )
 from bot.telegram.vote_keyboard import forget_keyboard
@@ -91,7 +90,10 @@ class StoryHandlers:
         await self._live.present(story, ask.place, locale)
 
     async def _cancel(self, ask: Ask) -> None:
-        story = await self._service.cancel(ask.caller, parse_newest_or_id(ask.text))
+        story_id = parse_newest_or_id(ask.text)
+        story = await by_author_or_moderator(
+            ask, lambda caller: self._service.cancel(caller, story_id)
+        )
         await ask.reply([text_page(say("story-cancelled-id", ask.caller.locale, id=story.id))])
 
     async def _read(self, ask: Ask) -> None:
@@ -101,7 +103,11 @@ class StoryHandlers:
         await self._show(ask, await self._service.random(ask.caller, ask.text.strip()))
 
     async def _show(self, ask: Ask, story: Story) -> None:
-        await ask.reply(story_pages(StoryUpdate(story), self._service.genres, ask.caller.locale))
+        if story.status.is_open:
+            await self._present(ask, story)
+            return
+        locale = await shared_locale(self._service, ask.caller)
+        await self._live.show(story, ask.place, locale)
 
     # -- lists ---------------------------------------------------------------------------------
     async def _top(self, ask: Ask) -> None:

@@ -27,7 +27,6 @@ _LEAST_BODY = 1_000
 _MAX_TITLE = 200
 _OPENINGS_SHOWN = 2
 _CURSOR = " ▍"
-MANAGER_COMMANDS = wording.MANAGER_COMMANDS[:1]
 EXAMPLE = '/story horror "The Keeper" A lonely lighthouse'
 # "@name" would call a member. A word joiner (U+2060, no width) after the @ keeps it a mere word.
 _MENTION = re.compile(r"@(?=\w)")
@@ -49,7 +48,17 @@ def escape(text: str) -> str:
     return html.escape(text, quote=False)
 
 
-def story_pages(update: StoryUpdate, genres: GenreTable, locale: str) -> list[Page]:
+def fit(text: str, most: int) -> str:
+    """As much of `text` as fits into `most` characters once it is escaped, then an ellipsis."""
+    if len(escape(text)) <= most:
+        return escape(text)
+    first, *_ = split_pages(text, most - 1, measure=lambda part: len(escape(part)))
+    return f"{escape(first)}…"
+
+
+def story_pages(
+    update: StoryUpdate, genres: GenreTable, locale: str, *, is_private: bool
+) -> list[Page]:
     """A story as it stands, in one or more messages; the last one has the buttons."""
     story = update.story
     head = _head(story, genres, locale)
@@ -63,7 +72,7 @@ def story_pages(update: StoryUpdate, genres: GenreTable, locale: str) -> list[Pa
     texts[0] = _paragraphs(head, texts[0])
     texts[-1] = _paragraphs(texts[-1], foot)
     pages = [Page(text) for text in texts[:-1]]
-    return [*pages, Page(texts[-1], story_keyboard(story, locale))]
+    return [*pages, Page(texts[-1], story_keyboard(story, locale, is_private=is_private))]
 
 
 def _head(story: Story, genres: GenreTable, locale: str) -> str:
@@ -74,8 +83,8 @@ def _head(story: Story, genres: GenreTable, locale: str) -> str:
 
 
 def _body(story: Story) -> str:
-    """The words to show: of a story not begun, its opening; of a deleted one, none."""
-    if story.status is Status.DELETED:
+    """The words to show: of a story not begun, its opening; of a deleted or hidden one, none."""
+    if story.status is Status.DELETED or story.is_hidden:
         return ""
     return story.text.strip() or story.prompt
 
@@ -122,7 +131,9 @@ def help_pages(locale: str) -> list[Page]:
         f"{escape(say(f'usage-{name}', locale))} · {escape(say(f'help-{name}', locale))}"
         for name in wording.COMMANDS
     ]
-    lines += [f"/{name} · {escape(say(f'help-{name}', locale))}" for name in MANAGER_COMMANDS]
+    lines += [
+        f"/{name} · {escape(say(f'help-{name}', locale))}" for name in wording.MANAGER_COMMANDS
+    ]
     return line_pages([f"<b>{escape(say('help-title', locale))}</b>", *lines, "", example])
 
 

@@ -2,8 +2,9 @@
 
 Data is compact (Telegram allows 64 bytes) and says all that is needed, so a button works as long
 as its message exists, whatever was restarted meanwhile: `v:12:1` votes story 12 up, `v:12:-1`
-down, `c:12` continues it, `r:12` asks for another version, `x:12` cancels it, `f:99` lets member
-99 confirm /forget. A client can send anything: `parse` takes nothing else.
+down, `c:12` continues it, `r:12` asks for another version, `x:12` cancels it, `t:12` reports it,
+`d:12` asks whether to delete it, `y:12` deletes it, `k:12` does not; `f:99` lets member 99 confirm
+/forget. A client can send anything: `parse` takes nothing else.
 """
 
 from __future__ import annotations
@@ -17,11 +18,16 @@ from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 from bot.domain import Status, Story, VoteValue
 from bot.texts import say
 
-Action = Literal["vote", "continue", "retry", "cancel", "forget"]
+Action = Literal[
+    "vote", "continue", "retry", "cancel", "report", "ask-delete", "delete", "keep", "forget"
+]
 
-_LETTERS: dict[str, Action] = {"c": "continue", "r": "retry", "x": "cancel", "f": "forget"}
+_LETTERS: dict[str, Action] = {
+    "c": "continue", "r": "retry", "x": "cancel", "t": "report",
+    "d": "ask-delete", "y": "delete", "k": "keep", "f": "forget",
+}  # fmt: skip
 _VOTE = re.compile(r"v:([1-9][0-9]{0,17}):(1|-1)")
-_OTHER = re.compile(r"([crxf]):([1-9][0-9]{0,17})")
+_OTHER = re.compile(r"([crxtdykf]):([1-9][0-9]{0,17})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +50,31 @@ def parse(data: str) -> Choice | None:
     return None
 
 
-def story_keyboard(story: Story, locale: str) -> InlineKeyboardMarkup | None:
-    """The buttons below a story, by what can be done with it."""
+def story_keyboard(story: Story, locale: str, *, is_private: bool) -> InlineKeyboardMarkup | None:
+    """The buttons below a story, by what can be done with it, and in which kind of chat."""
+    if story.status is Status.DELETED or story.is_hidden:
+        return None
     if story.status.is_open:
         return InlineKeyboardMarkup([[_button(say("button-cancel", locale), f"x:{story.id}")]])
     retry = _button(say("button-retry", locale), f"r:{story.id}")
+    delete = _button(f"🗑 {say('button-delete', locale)}", f"d:{story.id}")
     if story.status is Status.FINISHED:
         votes = [
             _button(f"👍 {story.tally.ups}", f"v:{story.id}:1"),
             _button(f"👎 {story.tally.downs}", f"v:{story.id}:-1"),
         ]
         go_on = _button(say("button-continue", locale), f"c:{story.id}")
-        return InlineKeyboardMarkup([votes, [go_on, retry]])
-    if story.status is Status.DELETED:
-        return None
-    return InlineKeyboardMarkup([[retry]])
+        report = _button(f"🚩 {say('button-report', locale)}", f"t:{story.id}")
+        # In a private chat stand its member's own stories, which nobody reports.
+        last = [delete] if is_private else [report, delete]
+        return InlineKeyboardMarkup([votes, [go_on, retry], last])
+    return InlineKeyboardMarkup([[retry, delete]])
+
+
+def delete_keyboard(story_id: int, locale: str) -> InlineKeyboardMarkup:
+    """The question whether to delete a story for good, in place of its buttons."""
+    yes = _button(say("button-delete-yes", locale), f"y:{story_id}")
+    return InlineKeyboardMarkup([[yes, _button(say("button-back", locale), f"k:{story_id}")]])
 
 
 def forget_keyboard(member_id: int, locale: str) -> InlineKeyboardMarkup:

@@ -8,3 +8,6 @@ telegram-settings-in-private = The settings of this group are in our private cha
 telegram-button-open = Open
 telegram-reply-number = Reply to this message with a whole number from { $least } to { $most }.
 telegram-reply-words = Reply to this message with words to add, one a line; a line between slashes, such as /colou?r/, is a pattern. Put a minus before a line to take it off the list.
+telegram-moderate-in-private = Reported stories wait in our private chat, where nobody reads along.
+telegram-button-say-why = Say why
+telegram-reply-reason = Reply to this message and say what is wrong with it.

@@ -8,8 +8,7 @@ import pytest
 from telegram import Bot
 
 from bot.errors import PlatformError
-from bot.telegram.view import MANAGER_COMMANDS
-from bot.wording import COMMANDS
+from bot.wording import COMMANDS, MANAGER_COMMANDS
 
 from .conftest import House, Street
 

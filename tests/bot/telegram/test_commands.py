@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from fakes.telegram_api.world import ANONYMOUS
 
-from bot.telegram.view import MANAGER_COMMANDS
-from bot.wording import COMMANDS
+from bot.wording import COMMANDS, MANAGER_COMMANDS
 
 from .conftest import House, Street
 

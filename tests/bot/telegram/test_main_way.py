@@ -38,7 +38,9 @@ async def test_a_story_is_queued_grows_is_finished_voted_on_and_tops_the_list(
     street.pen.let_go()
     await group.wait_for(finished)
     assert message.text.endswith((".", "!", "?")) and "▍" not in message.text
-    assert [b.label for b in message.buttons] == ["👍 0", "👎 0", "Continue", "Another version"]
+    assert [b.label for b in message.buttons] == [
+        "👍 0", "👎 0", "Continue", "Another version", "🚩 Report", "🗑 Delete",
+    ]  # fmt: skip
     assert len(group.bot_messages) == 1, "one message, edited"
 
     own = await fake.press(ann, message, "👍")
@@ -139,7 +141,7 @@ async def test_cancel_while_queued_and_while_writing(street: Street, house: Hous
     answer = await fake.press(ann, waiting, "Cancel")
     assert answer.text == "Cancelled."
     await group.wait_for(lambda m: m is waiting and m.text.endswith("Cancelled."))
-    assert [b.label for b in waiting.buttons] == ["Another version"]
+    assert [b.label for b in waiting.buttons] == ["Another version", "🗑 Delete"]
 
     street.pen.write(8)
     await group.wait_for(lambda m: m is writing and "▍" in m.text)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain import Status, Story, StoryUpdate, Tally
-from bot.telegram.view import PAGE_SIZE, Page, escape, line_pages, list_pages, story_pages
+from bot.telegram.view import PAGE_SIZE, Page, escape, fit, line_pages, list_pages, story_pages
 from model.engine import SamplingParams
 from model.genres import DEFAULT_GENRES
 
@@ -33,7 +33,7 @@ def story(**changes: object) -> Story:
 
 
 def pages_of(**changes: object) -> list[Page]:
-    return story_pages(StoryUpdate(story(**changes)), DEFAULT_GENRES, "en")
+    return story_pages(StoryUpdate(story(**changes)), DEFAULT_GENRES, "en", is_private=True)
 
 
 @given(nasty)
@@ -77,18 +77,24 @@ def test_pages_hold_the_whole_story_within_the_limit(text: str, title: str, name
         (
             StoryUpdate(story(title="Knock & Co", tally=Tally(3, 1))),
             "<b>Knock &amp; Co</b>\n<i>#12 · science fiction by Ann</i>\n\nA door opened.",
-            ["👍 3", "👎 1", "Continue", "Another version"],
+            ["👍 3", "👎 1", "Continue", "Another version", "🚩 Report", "🗑 Delete"],
         ),
         (
             StoryUpdate(story(status=Status.FAILED, text="", failure="failure-empty")),
             "<i>#12 · science fiction by Ann</i>\n\nA door\n\n<i>Nothing came to me for that "
             "opening. Try /retry 12, or another opening.</i>",
-            ["Another version"],
+            ["Another version", "🗑 Delete"],
         ),
         (
             StoryUpdate(story(status=Status.CANCELLED)),
             "<i>#12 · science fiction by Ann</i>\n\nA door opened.\n\n<i>Cancelled.</i>",
-            ["Another version"],
+            ["Another version", "🗑 Delete"],
+        ),
+        (
+            StoryUpdate(story(is_hidden=True)),
+            "<i>#12 · science fiction by Ann</i>\n\n<i>Members reported this story. It is hidden "
+            "until a moderator has looked at it.</i>",
+            [],
         ),
         (
             StoryUpdate(story(status=Status.DELETED, genre="western", author_name="")),
@@ -98,9 +104,24 @@ def test_pages_hold_the_whole_story_within_the_limit(text: str, title: str, name
     ],
 )
 def test_a_story_at_each_stage(update: StoryUpdate, html: str, labels: list[str]) -> None:
-    (page,) = story_pages(update, DEFAULT_GENRES, "en")
+    (page,) = story_pages(update, DEFAULT_GENRES, "en", is_private=False)
     rows = page.keyboard.inline_keyboard if page.keyboard else ()
     assert (page.html, [button.text for row in rows for button in row]) == (html, labels)
+
+
+def test_nobody_reports_in_their_own_private_chat() -> None:
+    (page,) = pages_of()
+    assert page.keyboard is not None
+    labels = [button.text for row in page.keyboard.inline_keyboard for button in row]
+    assert labels == ["👍 0", "👎 0", "Continue", "Another version", "🗑 Delete"]
+
+
+@given(nasty, st.integers(10, 4_000))
+def test_a_cut_text_fits_and_begins_as_it_did(text: str, most: int) -> None:
+    cut = fit(text, most)
+    assert len(cut) <= most
+    shown = parse_html(f"x{cut}")[0].removeprefix("x").replace("\u2060", "").removesuffix("…")
+    assert "".join(text.replace("\u202e", "").split()).startswith("".join(shown.split()))
 
 
 def test_a_list_has_medals_for_the_first_three() -> None:

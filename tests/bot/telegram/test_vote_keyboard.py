@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.telegram.vote_keyboard import Choice, forget_keyboard, parse, story_keyboard
+from bot.telegram.vote_keyboard import (
+    Choice,
+    delete_keyboard,
+    forget_keyboard,
+    parse,
+    story_keyboard,
+)
 
 from .test_view import story
 
@@ -19,6 +25,10 @@ from .test_view import story
         ("c:12", Choice("continue", 12)),
         ("r:12", Choice("retry", 12)),
         ("x:12", Choice("cancel", 12)),
+        ("t:12", Choice("report", 12)),
+        ("d:12", Choice("ask-delete", 12)),
+        ("y:12", Choice("delete", 12)),
+        ("k:12", Choice("keep", 12)),
         ("f:5000001", Choice("forget", 5000001)),
     ],
 )
@@ -43,7 +53,11 @@ def test_no_text_breaks_the_parser(data: str) -> None:
 
 @given(st.integers(1, 10**18 - 1))
 def test_every_button_is_understood_and_fits(number: int) -> None:
-    keyboards = [story_keyboard(story(id=number), "en"), forget_keyboard(number, "en")]
+    keyboards = [
+        story_keyboard(story(id=number), "en", is_private=False),
+        delete_keyboard(number, "en"),
+        forget_keyboard(number, "en"),
+    ]
     for keyboard in keyboards:
         assert keyboard is not None
         for row in keyboard.inline_keyboard:
