@@ -28,7 +28,7 @@ from bot.discord import (
 from bot.discord.replies import explain_failure
 from bot.discord.story_commands import suggest_genres
 from bot.service import StoryService
-from bot.texts import say
+from bot.texts import DEFAULT, languages, say
 
 if TYPE_CHECKING:
     from bot.discord.client import DiscordBot
@@ -78,7 +78,7 @@ class StoryTree(app_commands.CommandTree["DiscordBot"]):
         )
         for name, callback in _COMMANDS.items():
             self.add_command(_command(name, callback))
-        menu = say("discord-menu-continue")
+        menu = _text("discord-menu-continue")
         self.add_command(app_commands.ContextMenu(name=menu, callback=story_form.continue_message))
 
     async def on_error(
@@ -91,7 +91,11 @@ class StoryTree(app_commands.CommandTree["DiscordBot"]):
 
     async def sync_if_changed(self, service: StoryService) -> bool:
         """Register the commands unless Discord has exactly these; whether it was done."""
-        payload = [command.to_dict(self) for command in self.get_commands()]
+        texts = CommandTexts()
+        await self.set_translator(texts)
+        payload = [
+            await command.get_translated_payload(self, texts) for command in self.get_commands()
+        ]
         known_by = {"application": self.client.application_id, "commands": payload}
         digest = hashlib.sha256(json.dumps(known_by, sort_keys=True).encode()).hexdigest()
         if await service.note(_SYNCED) == digest:
@@ -102,13 +106,28 @@ class StoryTree(app_commands.CommandTree["DiscordBot"]):
         return True
 
 
+class CommandTexts(app_commands.Translator):
+    """What commands and options do, in the bot's languages; their names stay as they are."""
+
+    async def translate(
+        self,
+        string: app_commands.locale_str,
+        locale: discord.Locale,
+        context: app_commands.TranslationContextTypes,
+    ) -> str | None:
+        key, language = string.extras.get("key"), str(locale).split("-")[0]
+        if key is None or language == DEFAULT or language not in languages():
+            return None
+        return say(key, language)
+
+
 def _command(
     name: str, callback: Callable[..., Coroutine[Any, Any, None]]
 ) -> app_commands.Command[Any, ..., Any]:
     options = list(inspect.signature(callback).parameters)[1:]
     app_commands.describe(**{option: _option_text(name, option) for option in options})(callback)
     command: app_commands.Command[Any, ..., Any] = app_commands.Command(
-        name=name, description=say(f"help-{name}"), callback=callback
+        name=name, description=_text(f"help-{name}"), callback=callback
     )
     if name in _NEEDS:
         command.default_permissions = _NEEDS[name]
@@ -120,6 +139,11 @@ def _command(
     return command
 
 
-def _option_text(command: str, option: str) -> str:
+def _option_text(command: str, option: str) -> app_commands.locale_str:
     own = (command, option) == ("cancel", "id")
-    return say("discord-option-cancel-id" if own else f"discord-option-{option}")
+    return _text("discord-option-cancel-id" if own else f"discord-option-{option}")
+
+
+def _text(key: str) -> app_commands.locale_str:
+    """The English sentence, and where `CommandTexts` finds the others."""
+    return app_commands.locale_str(say(key), key=key)

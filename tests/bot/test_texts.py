@@ -345,6 +345,48 @@ def test_a_translation_is_used_where_it_has_the_sentence(
         texts._bundle.cache_clear()
 
 
+TRANSLATED = ("core.ftl", "discord.ftl")
+"""What members of Discord read. The console speaks English."""
+
+
+def sentences(language: str, file: str) -> set[str]:
+    return {
+        entry.id.name
+        for name, entry in entries(language)
+        if name == file and isinstance(entry, ftl.Message)
+    }
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("file", TRANSLATED)
+def test_no_language_lacks_a_sentence(language: str, file: str) -> None:
+    assert sentences(language, file) == sentences("en", file)
+
+
+@pytest.mark.parametrize("language", languages())
+def test_every_sentence_can_be_filled_in(language: str) -> None:
+    for key, names in variables("en").items():
+        for n in (0, 1, 2, 1_000):
+            assert say(key, language, **dict.fromkeys(names, n)).strip(), key
+
+
+@pytest.mark.parametrize("language", languages())
+def test_sentences_fit_where_discord_shows_them(language: str) -> None:
+    """docs: application-commands (descriptions, menus), components/reference (buttons, forms)."""
+    limits = {"help-": 100, "discord-option-": 100, "discord-menu-": 32, "button-": 80}
+    limits |= {"setting-about-": 100, "report-title": 45, "report-reason": 45, "begin-title": 45}
+    limits |= {"setting-about-words": 45}
+    for prefix, most in limits.items():
+        for key in sentences("en", "core.ftl") | sentences("en", "discord.ftl"):
+            if key.startswith(prefix):
+                assert len(say(key, language)) <= most, key
+
+
+def test_a_traditional_reader_gets_the_chinese_there_is() -> None:
+    assert say("story-cancelled", "zh-TW") == say("story-cancelled", "zh-CN") == "已取消。"
+    assert say("story-cancelled", "es-419") == "Cancelada."
+
+
 def test_a_key_or_a_value_that_is_missing_is_our_mistake() -> None:
     with pytest.raises(KeyError, match="no-such-key"):
         say("no-such-key")

@@ -14,6 +14,7 @@ from fakes.discord_state import PUBLIC_THREAD
 from fakes.openapi import discord_spec
 
 from bot.discord.client import DiscordPlatform
+from bot.domain import Caller
 from bot.errors import PlatformError, SettingsError
 from bot.settings import Settings
 from bot.wording import COMMANDS, MANAGER_COMMANDS, MORE_COMMANDS
@@ -54,6 +55,28 @@ async def test_every_command_is_registered_with_its_texts(stage: Stage) -> None:
         assert command["integration_types"] == [0, 1]
         texts = [command["description"], *(o["description"] for o in command.get("options", []))]
         assert "…" not in texts  # discord.py's stand-in for a missing text
+
+
+async def test_commands_speak_the_members_language(stage: Stage) -> None:
+    (top,) = [one for one in stage.fake.commands if one["name"] == "top"]
+    assert top["description_localizations"]["es-ES"].startswith("las mejores historias")
+    assert set(top["description_localizations"]) == {"es-ES", "es-419", "zh-CN", "zh-TW"}
+    (genre, *_) = top["options"]
+    assert genre["description_localizations"]["zh-CN"] == "哪种故事"
+    refused = await stage.fake.slash(stage.ada, stage.channel, "read", locale="es-ES", id=9)
+    assert (await refused.message("Aquí no hay ninguna historia n.º 9.")).ephemeral
+
+
+async def test_what_everybody_reads_is_in_the_servers_language_or_its_choice(stage: Stage) -> None:
+    stage.guild.locale = "zh-CN"
+    answer = await stage.fake.slash(
+        stage.ada, stage.channel, "story", locale="es-ES", genre="drama"
+    )
+    message = await finished(answer)
+    assert "由 scripted 写成" in message.text
+    boss, here = await stage.house.store.enter(Caller("discord", "1", "B", str(stage.guild.id)))
+    await stage.house.store.change_setting(here.id, boss.id, "language", "es")
+    assert "escrita por scripted" in (await stage.do("read", id=1)).text
 
 
 @pytest.mark.parametrize("command", WALK)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from fakes.discord import FakeDiscord, Interaction, Message, User
 from fakes.discord_house import Stage, finished
@@ -10,6 +12,7 @@ from fakes.discord_state import CATEGORY, MANAGE_GUILD, MEMBER_PERMISSIONS, PUBL
 
 from bot.community_settings import CommunitySettings
 from bot.discord.settings_panel import NAMES, panel
+from bot.texts import languages
 from model.genres import DEFAULT_GENRES, Genre, GenreTable
 
 
@@ -197,8 +200,9 @@ def test_every_panel_is_within_discords_limits(editing: str) -> None:
     settings = CommunitySettings(
         channels=ids, exempt_roles=ids, genres=tuple(f"genre_{n}" for n in range(25))
     )
-    for genres in (DEFAULT_GENRES, GenreTable(tuple(rows))):
-        card = panel(settings, genres, "en", editing)
+    tables = (DEFAULT_GENRES, GenreTable(tuple(rows)))
+    for genres, locale in itertools.product(tables, languages()):
+        card = panel(settings, genres, locale, editing)
         view = card.view()
         assert view is not None
         payload = {"embeds": [card.embed().to_dict()], "components": view.to_components()}

@@ -8,6 +8,7 @@ import pytest
 from telegram import Bot
 
 from bot.errors import PlatformError
+from bot.texts import languages
 from bot.wording import COMMANDS, MANAGER_COMMANDS
 
 from .conftest import House, Street
@@ -109,11 +110,12 @@ async def test_commands_are_published_only_when_they_changed(
         "{'type': 'default'}": list(COMMANDS),
         "{'type': 'all_chat_administrators'}": [*COMMANDS, *MANAGER_COMMANDS],
     }
-    assert len(fake.calls("setMyCommands")) == 2
+    lists = 2 * len(languages())
+    assert len(fake.calls("setMyCommands")) == lists
     monkeypatch.setattr("bot.telegram.application.wording.COMMANDS", COMMANDS[:3])
     async with street.house():
         pass
-    assert len(fake.calls("setMyCommands")) == 4
+    assert len(fake.calls("setMyCommands")) == 2 * lists
 
 
 async def test_a_refused_command_list_does_not_stop_the_bot_and_is_tried_again(
@@ -124,7 +126,10 @@ async def test_a_refused_command_list_does_not_stop_the_bot_and_is_tried_again(
     for _ in range(2):
         async with street.house():
             pass
-    assert [call.code for call in fake.calls("setMyCommands")] == [400, 200, 200]
+    assert [call.code for call in fake.calls("setMyCommands")] == [
+        400,
+        *[200] * 2 * len(languages()),
+    ]
 
 
 async def test_a_stop_loses_no_update_and_takes_none_twice(street: Street) -> None:
