@@ -20,9 +20,6 @@ from model.engine import Precision
 from model.linears import Linear, head_precision, pack
 from model.slots import Slots
 
-_WINDOW_STEP = 32
-"""Windows grow by so many positions: each new length of a product costs its setting up."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
@@ -122,11 +119,11 @@ class FastDecoder:
             tokens.append(torch.tensor(piece.tokens, device=self._device))
             places.append(torch.arange(piece.start, piece.stop, device=self._device))
             slots.append(torch.full_like(places[-1], piece.slot))
-        window = -(-length // _WINDOW_STEP) * _WINDOW_STEP
         self._slots.make_room(
             max([n_rows, *(piece.slot + 1 for piece in pieces)]),
-            max([window, *(piece.stop for piece in pieces)]),
+            max([length, *(piece.stop for piece in pieces)]),
         )
+        window = self._slots.window(length) if n_rows else 0
         place = torch.cat(places)
         this = _Pass(
             n_rows=n_rows,

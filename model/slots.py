@@ -1,8 +1,8 @@
 """The memory of a decoder: keys and values of every layer, for each slot and position.
 
 One tensor a layer, laid out so that the keys of slots 0..B-1 are a plain view for a batched
-product, and so that one index writes the keys and values of any tokens. Grows by four slots, and by
-doubling the positions.
+product, and so that one index writes the keys and values of any tokens. Grows by little at a time:
+a product over all positions that there are needs no copy of them.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_FIRST_POSITIONS = 256
 _SLOTS_STEP = 4
+_POSITIONS_STEP = 32
 
 
 class Slots:
@@ -34,10 +34,10 @@ class Slots:
         """Hold at least so many slots of so many positions, keeping what is in them."""
         if n_slots <= self.n_slots and n_positions <= self.n_positions:
             return
-        slots = max(self.n_slots, -(-n_slots // _SLOTS_STEP) * _SLOTS_STEP)
-        positions = max(self.n_positions, _FIRST_POSITIONS)
-        while positions < n_positions:
-            positions *= 2
+        slots = max(self.n_slots, _up(n_slots, _SLOTS_STEP))
+        # By an eighth at least, so that a long story is not copied too often.
+        step = _up(max(1, self.n_positions // 8), _POSITIONS_STEP)
+        positions = max(self.n_positions, _up(n_positions, step))
         shape = (2, slots, self._n_kv_heads, positions, self._head_dim)
         grown = []
         for number in range(self._n_layers):
@@ -48,6 +48,16 @@ class Slots:
                 states[:, : self.n_slots, :, : self.n_positions] = old
             grown.append(states)
         self._layers, self.n_slots, self.n_positions = grown, slots, positions
+
+    def window(self, length: int) -> int:
+        """How many positions to look at where `length` are wanted; there are so many.
+
+        All, if that is little more; else a round number, as each new length of a product costs its
+        setting up.
+        """
+        if self.n_positions - length <= max(_POSITIONS_STEP, self.n_positions // 8):
+            return self.n_positions
+        return _up(length, _POSITIONS_STEP)
 
     def index(self, slots: Tensor, positions: Tensor) -> Tensor:
         """Where `write` puts the keys and values of tokens at slots (N,) and positions (N,).
@@ -80,3 +90,7 @@ class Slots:
     def release(self) -> None:
         self._layers = []
         self.n_slots = self.n_positions = 0
+
+
+def _up(number: int, step: int) -> int:
+    return -(-number // step) * step
