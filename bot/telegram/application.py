@@ -36,6 +36,7 @@ from bot import wording
 from bot.errors import PlatformError
 from bot.service import StoryService
 from bot.telegram.asking import PLATFORM, Ask, Press
+from bot.telegram.beginning import Beginning
 from bot.telegram.deep_links import Route, follow
 from bot.telegram.error_handler import on_error
 from bot.telegram.live_stories import LiveStories, Pace
@@ -46,6 +47,7 @@ from bot.telegram.rate_limiter import Clock, FloodLimits, Sleep, TelegramRateLim
 from bot.telegram.reports import Reports
 from bot.telegram.settings_panel import SettingsPanel
 from bot.telegram.story_handlers import StoryHandlers
+from bot.telegram.story_links import StoryLinks
 from bot.texts import DEFAULT, languages, say
 
 log = logging.getLogger(__name__)
@@ -135,9 +137,12 @@ class TelegramPlatform:
         settings = SettingsPanel(self._service)
         moderate = ModeratePanel(self._service, live)
         reports = Reports(self._service, live)
-        links = (*settings.links, *moderate.links, *reports.links)
-        routes = (*settings.presses, *moderate.presses, *reports.presses)
-        stories = StoryHandlers(self._service, live, links)
+        beginning = Beginning(self._service, live)
+        parts = (settings, moderate, reports, beginning)
+        links = [*StoryLinks(self._service, live).links, *(one for p in parts for one in p.links)]
+        routes = [one for part in parts for one in part.presses]
+        answers = (*settings.answers, *reports.answers, *beginning.answers)
+        stories = StoryHandlers(self._service, live, beginning, links)
         presses = PressHandlers(self._service, live, routes)
         new = filters.UpdateType.MESSAGE
         panels = {"settings": settings.command, "moderate": moderate.command}
@@ -146,24 +151,23 @@ class TelegramPlatform:
         unknown = new & filters.COMMAND & filters.ChatType.PRIVATE
         app.add_handler(MessageHandler(unknown, _on_ask(stories.unknown)))
         reply = new & filters.REPLY & filters.TEXT & ~filters.COMMAND
-        app.add_handler(MessageHandler(reply, _on_reply((*settings.answers, *reports.answers))))
+        app.add_handler(MessageHandler(reply, _on_reply(answers)))
         moved = new & filters.StatusUpdate.MIGRATE
         app.add_handler(MessageHandler(moved, _on_move(self._service)))
         app.add_handler(CallbackQueryHandler(_on_press(presses.pressed)))
         app.add_error_handler(on_error)
 
     async def _publish_commands(self, app: App) -> None:
-        """Give Telegram the list for its menu, if it is not the one given before."""
-        lists = {language: _command_lists(language) for language in languages()}
-        digest = hashlib.sha256(json.dumps(lists, sort_keys=True).encode()).hexdigest()
+        """Give Telegram the lists for its menus, and what the bot is, if that is not what it was
+        given before."""
+        told = {language: _introduction(language) for language in languages()}
+        digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
         note = f"{app.bot.id}:{digest}"
         if await self._service.note(COMMANDS_NOTE) == note:
             return
         try:
-            for language, by_scope in lists.items():
-                code = None if language == DEFAULT else language
-                for scope, commands in by_scope.items():
-                    await app.bot.set_my_commands(commands, _SCOPES[scope], language_code=code)
+            for language in told:
+                await _introduce(app, language)
         except TelegramError as error:
             log.warning("Telegram did not take the list of commands: %s", error)
             return
@@ -191,6 +195,21 @@ def _command_lists(language: str) -> dict[str, list[tuple[str, str]]]:
         BotCommandScope.DEFAULT: everybody,
         BotCommandScope.ALL_CHAT_ADMINISTRATORS: [*everybody, *managers],
     }
+
+
+def _introduction(language: str) -> tuple[dict[str, list[tuple[str, str]]], str, str]:
+    """Commands by scope; what an empty chat says (to 512 characters), and a profile (to 120)."""
+    about, short = say("about-text", language), say("telegram-about-short", language)
+    return _command_lists(language), about, short
+
+
+async def _introduce(app: App, language: str) -> None:
+    lists, about, short = _introduction(language)
+    code = None if language == DEFAULT else language
+    for scope, commands in lists.items():
+        await app.bot.set_my_commands(commands, _SCOPES[scope], language_code=code)
+    await app.bot.set_my_description(about, code)
+    await app.bot.set_my_short_description(short, code)
 
 
 def _on_ask(command: Callable[[Ask], Awaitable[None]]) -> Callable[[Update, Any], Any]:

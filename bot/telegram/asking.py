@@ -228,6 +228,8 @@ class Press:
     message_id: int
     data: str
     query: CallbackQuery
+    answers: int | None = None
+    """The message that ours answered."""
     answered: bool = False
 
     @classmethod
@@ -238,7 +240,11 @@ class Press:
             return None
         message = query.message
         # Of a message too old to be shown, Telegram gives no more than its chat and number.
-        place = Place.of(message) if isinstance(message, Message) else Place(message.chat.id)
+        place, answers = Place(message.chat.id), None
+        if isinstance(message, Message):
+            place = Place.of(message)
+            if message.reply_to_message is not None:
+                answers = message.reply_to_message.message_id
         return cls(
             bot=_ours(bot),
             caller=_caller(query.from_user, message.chat, query.from_user.language_code),
@@ -246,6 +252,7 @@ class Press:
             message_id=message.message_id,
             data=query.data or "",
             query=query,
+            answers=answers,
         )
 
     async def show(self, page: Page) -> None:

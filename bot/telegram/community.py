@@ -15,9 +15,11 @@ from telegram.error import BadRequest, ChatMigrated, Forbidden
 from bot.domain import Caller
 from bot.errors import NotYours
 from bot.service import StoryService
-from bot.telegram.asking import Ask, Press, TelegramBot
+from bot.telegram.asking import PLATFORM, Ask, Place, Press, TelegramBot
 
 Result = TypeVar("Result")
+_SUPERGROUP = "-100"
+"""What the ids of supergroups begin with; links to their messages leave it out."""
 
 
 async def as_there(bot: TelegramBot, caller: Caller, group_id: int) -> Caller | None:
@@ -63,6 +65,15 @@ async def by_author_or_moderator(
         if caller is None or not caller.is_moderator:
             raise
         return await use_case(caller)
+
+
+async def address_of(service: StoryService, story_id: int, group_id: str) -> str:
+    """The link to a story's first message in its group; "" where it has none."""
+    for post in await service.posts(story_id):
+        is_there = post.platform == PLATFORM and group_id.startswith(_SUPERGROUP)
+        if is_there and str(Place.of_channel_id(post.channel_id).chat_id) == group_id:
+            return f"https://t.me/c/{group_id.removeprefix(_SUPERGROUP)}/{post.message_id}"
+    return ""
 
 
 def _is_in(member: ChatMember) -> bool:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from telegram import InlineKeyboardMarkup
 from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
 from bot.domain import Post, Story, StoryUpdate
@@ -21,7 +22,7 @@ from bot.service import StoryService
 from bot.telegram.asking import PLATFORM, Place, TelegramBot, edit, edit_keyboard, send
 from bot.telegram.rate_limiter import Dropped, Sleep, Urgency, seconds_of
 from bot.telegram.view import Page, story_pages
-from bot.telegram.vote_keyboard import story_keyboard
+from bot.telegram.vote_keyboard import Shown, story_keyboard
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,18 @@ class _Messages:
             return
         await self.send(index, page, urgency)
 
+    async def take_over(self, message_id: int) -> None:
+        """A message of ours that showed something else is the first page from now on."""
+        self._ids = [message_id]
+        await self._remember(message_id, "")
+
+    async def begin(self, page: Page) -> None:
+        """Show the first page, in the message taken over or in a new one. Raises EditLater,
+        MessageGone."""
+        message_id = self._ids[0] if self._ids else None
+        if message_id is None or not await self._edit(0, message_id, page, Urgency.REPLY):
+            await self.send(0, page, Urgency.REPLY)
+
     async def _edit(self, index: int, message_id: int, page: Page, urgency: Urgency) -> bool:
         """False if the message is not there and the page is to be sent anew."""
         try:
@@ -94,7 +107,7 @@ class _Messages:
             if not (self._resend or index):
                 raise MessageGone(f"{self._place.channel_id()}: deleted") from None
             self._ids[index] = None
-            if urgency is Urgency.FINAL:
+            if urgency is not Urgency.PARTIAL:
                 return False
             raise EditLater(0.0) from None
         return True
@@ -103,8 +116,10 @@ class _Messages:
         """Send the page at `index`, and remember where it is. Raises EditLater, MessageGone."""
         message = await self._try(send(self._bot, self._place, page, urgency))
         self._ids[index : index + 1] = [message.message_id]
-        first = str(self._ids[0] or "") if index else ""
-        channel, number = self._place.channel_id(), str(message.message_id)
+        await self._remember(message.message_id, str(self._ids[0] or "") if index else "")
+
+    async def _remember(self, message_id: int, first: str) -> None:
+        channel, number = self._place.channel_id(), str(message_id)
         post = Post(self.story_id, PLATFORM, channel, number, self._locale, first)
         try:
             await self._service.add_post(post)
@@ -175,15 +190,20 @@ class LiveStories:
         self._refreshing: dict[tuple[int, int], bool] = {}
         """Messages whose votes are being shown anew; True: and have changed since."""
 
-    async def present(self, story: Story, place: Place, locale: str) -> None:
-        """Answer with the story as it stands and follow it from then on."""
+    async def present(
+        self, story: Story, place: Place, locale: str, *, into: int | None = None
+    ) -> None:
+        """Answer with the story as it stands, in a message of ours that stands there (`into`) or
+        in a new one, and follow it from then on."""
         first = await anext(self._service.watch(story.id))
         messages = _Messages(self._bot, self._service, story.id, place, locale, [])
+        if into is not None:
+            await messages.take_over(into)
         shown: list[Page] = []
         if not first.is_final:
             pages = self._pages(first, place, locale)
             try:
-                await messages.send(0, pages[0], Urgency.REPLY)
+                await messages.begin(pages[0])
                 shown = pages[:1]
             except EditLater as later:
                 log.warning("story %d is shown later: %s", story.id, later)
@@ -214,11 +234,24 @@ class LiveStories:
         messages = _Messages(self._bot, self._service, story_id, place, locale, ids, resend=resend)
         self._follow(messages, place, locale, [_SOMETHING] * len(ids))
 
-    async def show(self, story: Story, place: Place, locale: str) -> None:
-        """Answer with a closed story, remembering where: what becomes of it is seen there."""
+    async def show(
+        self,
+        story: Story,
+        place: Place,
+        locale: str,
+        *,
+        keyboard: InlineKeyboardMarkup | None = None,
+    ) -> None:
+        """Answer with a story as it is, remembering where: what becomes of it is seen there.
+
+        With a `keyboard` in place of its usual buttons.
+        """
         messages = _Messages(self._bot, self._service, story.id, place, locale, [])
+        pages = self._pages(StoryUpdate(story), place, locale)
+        if keyboard is not None:
+            pages[-1] = replace(pages[-1], keyboard=keyboard)
         try:
-            for index, page in enumerate(self._pages(StoryUpdate(story), place, locale)):
+            for index, page in enumerate(pages):
                 await messages.send(index, page, Urgency.REPLY)
         except (EditLater, MessageGone) as error:
             log.warning("story %d is not shown: %s", story.id, error)
@@ -226,8 +259,10 @@ class LiveStories:
         await self._service.end_posts(story.id, PLATFORM)
 
     def _pages(self, update: StoryUpdate, place: Place, locale: str) -> list[Page]:
-        genres = self._service.genres
-        return story_pages(update, genres, locale, is_private=place.is_private)
+        return story_pages(update, self._service.genres, self._shown(place, locale))
+
+    def _shown(self, place: Place, locale: str) -> Shown:
+        return Shown(locale, None if place.is_private else place.chat_id, self._bot.username)
 
     def _follow(
         self,
@@ -278,6 +313,13 @@ class LiveStories:
             messages = _Messages(self._bot, self._service, story_id, place, locale, [message_id])
             self._follow(messages, place, locale, [])
 
+    async def restore_keyboard(
+        self, story: Story, place: Place, message_id: int, locale: str
+    ) -> None:
+        """Show a story's usual buttons below its message, with its votes as they are."""
+        keyboard = story_keyboard(story, self._shown(place, locale))
+        await edit_keyboard(self._bot, place, message_id, keyboard)
+
     async def refresh_votes(
         self,
         read: Callable[[], Awaitable[Story]],
@@ -299,8 +341,7 @@ class LiveStories:
             while self._refreshing[key]:
                 self._refreshing[key] = False
                 story = await read()
-                keyboard = story_keyboard(story, locale, is_private=place.is_private)
-                await edit_keyboard(self._bot, place, message_id, keyboard)
+                await self.restore_keyboard(story, place, message_id, locale)
                 if self._refreshing[key]:
                     await self._sleep(self._pace.of(place))
         finally:

@@ -16,8 +16,8 @@ from bot import wording
 from bot.domain import Blocked, Caller, Case
 from bot.errors import NotModerator
 from bot.service import StoryService
-from bot.telegram.asking import PLATFORM, Ask, Place, Press
-from bot.telegram.community import as_there
+from bot.telegram.asking import Ask, Press
+from bot.telegram.community import address_of, as_there
 from bot.telegram.deep_links import GROUP, STORY, Route, link
 from bot.telegram.live_stories import LiveStories
 from bot.telegram.view import Page, escape, fit, text_page
@@ -29,8 +29,6 @@ STORY_CHARS, REASON_CHARS, REASONS = 2_500, 150, 5
 BLOCKED = 10
 """Names on one page."""
 _OFFSET = r"(?P<offset>[0-9]{1,6})"
-_SUPERGROUP = "-100"
-"""What the ids of supergroups begin with; links to their messages leave it out."""
 
 
 class ModeratePanel:
@@ -99,17 +97,8 @@ class ModeratePanel:
         if case is None:
             text = escape(say("moderate-nothing", caller.locale))
             return Page(text, InlineKeyboardMarkup([[_to_blocked(caller)]]))
-        url = await self._address(caller, case.story.id)
+        url = await address_of(self._service, case.story.id, caller.community_id)
         return case_page(case, offset, total, url, caller, self._service.genres)
-
-    async def _address(self, caller: Caller, story_id: int) -> str:
-        """The link to a story's first message in its group; "" where it has none."""
-        group = caller.community_id
-        for post in await self._service.posts(story_id):
-            is_there = post.platform == PLATFORM and group.startswith(_SUPERGROUP)
-            if is_there and str(Place.of_channel_id(post.channel_id).chat_id) == group:
-                return f"https://t.me/c/{group.removeprefix(_SUPERGROUP)}/{post.message_id}"
-        return ""
 
     async def _blocked(self, caller: Caller, page: int) -> Page:
         found = await self._service.moderation.blocked(

@@ -18,7 +18,7 @@ from bot.telegram.community import by_author_or_moderator, shared_locale
 from bot.telegram.deep_links import Route, follow, link
 from bot.telegram.live_stories import LiveStories
 from bot.telegram.view import text_page
-from bot.telegram.vote_keyboard import Choice, delete_keyboard, parse, story_keyboard
+from bot.telegram.vote_keyboard import Choice, delete_keyboard, parse
 from bot.texts import say
 
 
@@ -105,8 +105,7 @@ class PressHandlers:
     async def _keep(self, press: Press, choice: Choice) -> None:
         story = await self._service.read(press.caller, choice.number)
         locale = await shared_locale(self._service, press.caller)
-        keyboard = story_keyboard(story, locale, is_private=press.caller.is_private)
-        await edit_keyboard(press.bot, press.place, press.message_id, keyboard)
+        await self._live.restore_keyboard(story, press.place, press.message_id, locale)
 
     async def _forget(self, press: Press, choice: Choice) -> None:
         locale = press.caller.locale

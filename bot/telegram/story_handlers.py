@@ -20,6 +20,7 @@ from bot.domain import Story
 from bot.errors import UnknownCommand
 from bot.service import StoryService
 from bot.telegram.asking import Ask
+from bot.telegram.beginning import Beginning
 from bot.telegram.community import by_author_or_moderator, shared_locale
 from bot.telegram.deep_links import Route, follow
 from bot.telegram.live_stories import LiveStories
@@ -41,10 +42,15 @@ class StoryHandlers:
     """One method a command."""
 
     def __init__(
-        self, service: StoryService, live: LiveStories, links: Sequence[Route[Ask]]
+        self,
+        service: StoryService,
+        live: LiveStories,
+        beginning: Beginning,
+        links: Sequence[Route[Ask]],
     ) -> None:
         self._service = service
         self._live = live
+        self._beginning = beginning
         self._links = links
         self.commands: dict[str, Callable[[Ask], Awaitable[None]]] = {
             "story": self._story,
@@ -72,6 +78,9 @@ class StoryHandlers:
 
     # -- stories -------------------------------------------------------------------------------
     async def _story(self, ask: Ask) -> None:
+        if not ask.text.strip():
+            await self._beginning.pick(ask)
+            return
         args = parse_story_args(ask.text, self._service.genres)
         story = await self._service.write(
             ask.caller, args.genre, args.prompt, args.title, args.length

@@ -17,7 +17,7 @@ from telegram.constants import MessageLimit
 from bot import wording
 from bot.domain import Status, Story, StoryUpdate
 from bot.pages import split_pages
-from bot.telegram.vote_keyboard import story_keyboard
+from bot.telegram.vote_keyboard import Shown, story_keyboard
 from bot.texts import say
 from model.genres import GenreTable
 
@@ -56,11 +56,9 @@ def fit(text: str, most: int) -> str:
     return f"{escape(first)}…"
 
 
-def story_pages(
-    update: StoryUpdate, genres: GenreTable, locale: str, *, is_private: bool
-) -> list[Page]:
+def story_pages(update: StoryUpdate, genres: GenreTable, shown: Shown) -> list[Page]:
     """A story as it stands, in one or more messages; the last one has the buttons."""
-    story = update.story
+    story, locale = update.story, shown.locale
     head = _head(story, genres, locale)
     status = wording.status(update, locale)
     foot = f"<i>{escape(status)}</i>" if status else ""
@@ -72,7 +70,7 @@ def story_pages(
     texts[0] = _paragraphs(head, texts[0])
     texts[-1] = _paragraphs(texts[-1], foot)
     pages = [Page(text) for text in texts[:-1]]
-    return [*pages, Page(texts[-1], story_keyboard(story, locale, is_private=is_private))]
+    return [*pages, Page(texts[-1], story_keyboard(story, shown))]
 
 
 def _head(story: Story, genres: GenreTable, locale: str) -> str:

@@ -12,11 +12,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import quote, urlencode
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from bot.domain import Status, Story, VoteValue
+from bot.telegram.deep_links import link
 from bot.texts import say
+from bot.wording import headline
 
 Action = Literal[
     "vote", "continue", "retry", "cancel", "report", "ask-delete", "delete", "keep", "forget"
@@ -50,8 +53,20 @@ def parse(data: str) -> Choice | None:
     return None
 
 
-def story_keyboard(story: Story, locale: str, *, is_private: bool) -> InlineKeyboardMarkup | None:
-    """The buttons below a story, by what can be done with it, and in which kind of chat."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Where a story is shown, as far as its buttons depend on it."""
+
+    locale: str
+    group_id: int | None = None
+    """None in a private chat."""
+    username: str = ""
+    """The bot's, for links."""
+
+
+def story_keyboard(story: Story, shown: Shown) -> InlineKeyboardMarkup | None:
+    """The buttons below a story, by what can be done with it there."""
+    locale = shown.locale
     if story.status is Status.DELETED or story.is_hidden:
         return None
     if story.status.is_open:
@@ -65,9 +80,14 @@ def story_keyboard(story: Story, locale: str, *, is_private: bool) -> InlineKeyb
         ]
         go_on = _button(say("button-continue", locale), f"c:{story.id}")
         report = _button(f"🚩 {say('button-report', locale)}", f"t:{story.id}")
-        # In a private chat stand its member's own stories, which nobody reports.
-        last = [delete] if is_private else [report, delete]
-        return InlineKeyboardMarkup([votes, [go_on, retry], last])
+        if shown.group_id is None:
+            # Its member's own stories: nobody reports them, nobody else can open a link to them.
+            return InlineKeyboardMarkup([votes, [go_on, retry], [delete]])
+        link_to_it = link(shown.username, f"story_{story.id}_{shown.group_id}")
+        query = urlencode({"url": link_to_it, "text": headline(story)}, quote_via=quote)
+        url = f"https://t.me/share/url?{query}"
+        share = InlineKeyboardButton(f"🔗 {say('button-share', locale)}", url=url)
+        return InlineKeyboardMarkup([votes, [go_on, retry], [share, report, delete]])
     return InlineKeyboardMarkup([[retry, delete]])
 
 

@@ -11,3 +11,6 @@ telegram-reply-words = Reply to this message with words to add, one a line; a li
 telegram-moderate-in-private = Reported stories wait in our private chat, where nobody reads along.
 telegram-button-say-why = Say why
 telegram-reply-reason = Reply to this message and say what is wrong with it.
+telegram-reply-opening = Reply to this message with how it begins, in up to { $most } characters. A title goes in quotes before it.
+telegram-button-to-group = To the group
+telegram-about-short = Short film stories in a genre you choose. You vote; the best rise.

@@ -8,7 +8,7 @@ import pytest
 from telegram import Bot
 
 from bot.errors import PlatformError
-from bot.texts import languages
+from bot.texts import DEFAULT, languages
 from bot.wording import COMMANDS, MANAGER_COMMANDS
 
 from .conftest import House, Street
@@ -112,6 +112,14 @@ async def test_commands_are_published_only_when_they_changed(
     }
     lists = 2 * len(languages())
     assert len(fake.calls("setMyCommands")) == lists
+    assert set(fake.methods.descriptions) == {
+        (kind, "" if language == DEFAULT else language)
+        for kind in ("description", "short_description")
+        for language in languages()
+    }
+    assert fake.methods.descriptions["short_description", ""] == (
+        "Short film stories in a genre you choose. You vote; the best rise."
+    )
     monkeypatch.setattr("bot.telegram.application.wording.COMMANDS", COMMANDS[:3])
     async with street.house():
         pass

@@ -16,7 +16,7 @@ async def test_every_command_is_answered(street: Street, house: House) -> None:
     await fake.say(ann, chat, "/story drama The bakery")
     await chat.wait_for(lambda m: m.has_button("👍"))
     expected = {
-        "/story": "Which genre? Choose one of: superhero, sci_fi",
+        "/story": "What kind of story shall it be?",
         "/continue": "Which story? Give its number",
         "/retry": "Which story? Give its number",
         "/cancel": "None of your stories is waiting or being written.",

@@ -39,7 +39,7 @@ async def test_a_story_is_queued_grows_is_finished_voted_on_and_tops_the_list(
     await group.wait_for(finished)
     assert message.text.endswith((".", "!", "?")) and "▍" not in message.text
     assert [b.label for b in message.buttons] == [
-        "👍 0", "👎 0", "Continue", "Another version", "🚩 Report", "🗑 Delete",
+        "👍 0", "👎 0", "Continue", "Another version", "🔗 Share", "🚩 Report", "🗑 Delete",
     ]  # fmt: skip
     assert len(group.bot_messages) == 1, "one message, edited"
 

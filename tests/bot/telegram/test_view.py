@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bot.domain import Status, Story, StoryUpdate, Tally
 from bot.telegram.view import PAGE_SIZE, Page, escape, fit, line_pages, list_pages, story_pages
+from bot.telegram.vote_keyboard import Shown
 from model.engine import SamplingParams
 from model.genres import DEFAULT_GENRES
 
@@ -33,7 +34,7 @@ def story(**changes: object) -> Story:
 
 
 def pages_of(**changes: object) -> list[Page]:
-    return story_pages(StoryUpdate(story(**changes)), DEFAULT_GENRES, "en", is_private=True)
+    return story_pages(StoryUpdate(story(**changes)), DEFAULT_GENRES, Shown("en"))
 
 
 @given(nasty)
@@ -77,7 +78,7 @@ def test_pages_hold_the_whole_story_within_the_limit(text: str, title: str, name
         (
             StoryUpdate(story(title="Knock & Co", tally=Tally(3, 1))),
             "<b>Knock &amp; Co</b>\n<i>#12 · science fiction by Ann</i>\n\nA door opened.",
-            ["👍 3", "👎 1", "Continue", "Another version", "🚩 Report", "🗑 Delete"],
+            ["👍 3", "👎 1", "Continue", "Another version", "🔗 Share", "🚩 Report", "🗑 Delete"],
         ),
         (
             StoryUpdate(story(status=Status.FAILED, text="", failure="failure-empty")),
@@ -104,7 +105,7 @@ def test_pages_hold_the_whole_story_within_the_limit(text: str, title: str, name
     ],
 )
 def test_a_story_at_each_stage(update: StoryUpdate, html: str, labels: list[str]) -> None:
-    (page,) = story_pages(update, DEFAULT_GENRES, "en", is_private=False)
+    (page,) = story_pages(update, DEFAULT_GENRES, Shown("en", -1001, "some_bot"))
     rows = page.keyboard.inline_keyboard if page.keyboard else ()
     assert (page.html, [button.text for row in rows for button in row]) == (html, labels)
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bot.telegram.vote_keyboard import (
     Choice,
+    Shown,
     delete_keyboard,
     forget_keyboard,
     parse,
@@ -51,10 +52,19 @@ def test_no_text_breaks_the_parser(data: str) -> None:
     assert choice is None or 0 < choice.number < 10**18
 
 
+def test_a_shared_link_names_the_story_and_its_group() -> None:
+    keyboard = story_keyboard(story(title="You & me"), Shown("en", -1001, "some_bot"))
+    assert keyboard is not None
+    assert keyboard.inline_keyboard[-1][0].url == (
+        "https://t.me/share/url?url=https%3A%2F%2Ft.me%2Fsome_bot%3Fstart%3Dstory_12_-1001"
+        "&text=You%20%26%20me"
+    )
+
+
 @given(st.integers(1, 10**18 - 1))
 def test_every_button_is_understood_and_fits(number: int) -> None:
     keyboards = [
-        story_keyboard(story(id=number), "en", is_private=False),
+        story_keyboard(story(id=number), Shown("en")),
         delete_keyboard(number, "en"),
         forget_keyboard(number, "en"),
     ]

@@ -26,6 +26,7 @@ MAX_CALLBACK_DATA_BYTES = 64
 MAX_CALLBACK_ANSWER = 200
 MAX_COMMANDS = 100
 MAX_COMMAND_DESCRIPTION = 256
+MAX_DESCRIPTION = {"description": 512, "short_description": 120}
 _COMMAND = re.compile(r"[a-z0-9_]{1,32}")
 
 # What flood control counts. Answers to callback queries, deletions and drafts are not messages.
@@ -77,6 +78,8 @@ class Methods:
         self.queries: dict[str, CallbackQuery] = {}
         self.commands: dict[tuple[str, str], list[Params]] = {}
         """By scope (as text) and language code."""
+        self.descriptions: dict[tuple[str, str], str] = {}
+        """The bot's, long and short, by kind and language code."""
         self.on_answer: Callable[[CallbackQuery], None] = lambda query: None
         self.violations: list[str] = []
         self._clock = clock
@@ -94,6 +97,8 @@ class Methods:
             "setMyCommands": self._set_my_commands,
             "getMyCommands": self._get_my_commands,
             "deleteMyCommands": self._delete_my_commands,
+            "setMyDescription": self._set_my_description,
+            "setMyShortDescription": self._set_my_short_description,
         }
 
     def chat_of(self, params: Params) -> FakeChat:
@@ -325,6 +330,19 @@ class Methods:
 
     def _get_my_commands(self, params: Params, files: Files) -> list[Params]:
         return self.commands.get(self._commands_key(params), [])
+
+    def _set_my_description(self, params: Params, files: Files) -> bool:
+        return self._describe("description", params)
+
+    def _set_my_short_description(self, params: Params, files: Files) -> bool:
+        return self._describe("short_description", params)
+
+    def _describe(self, kind: str, params: Params) -> bool:
+        text = params.get(kind, "")
+        if len(text) > MAX_DESCRIPTION[kind]:
+            raise self._broken("BOT_DESCRIPTION_TOO_LONG", f"{kind} of {len(text)} characters")
+        self.descriptions[kind, params.get("language_code", "")] = text
+        return True
 
     def _delete_my_commands(self, params: Params, files: Files) -> bool:
         self.commands.pop(self._commands_key(params), None)
