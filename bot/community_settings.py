@@ -42,7 +42,8 @@ class CommunitySettings(BaseModel):
     exempt_roles: Names = ()
     """Whoever has one of these is free of this quota and cooldown."""
     age_restricted_only: bool = False
-    """Stories only in channels that the platform shows to adults alone."""
+    """Stories, also to read, only in channels that the platform shows to adults alone; and none
+    in the list over all communities."""
     report_threshold: Annotated[int, Field(ge=0, le=100)] = 3
     """Reports that hide a story until a moderator looks at it; 0: none do."""
     in_global_top: bool = False

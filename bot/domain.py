@@ -104,7 +104,7 @@ class AuditEntry:
     actor: str
     """Whoever did it; "" once they asked to be forgotten."""
     action: str
-    """What: "setting", "keep", "delete", "block" or "unblock"."""
+    """What: "setting", "cancel", "keep", "delete", "block" or "unblock"."""
     details: Mapping[str, Any]
     """Of a setting: its name, and its value before and after. Else the story's number, or the
     member's id on the platform."""

@@ -32,6 +32,8 @@ class Digest:
     slot: float
     """The time it is for."""
     stories: tuple[Story, ...]
+    adults_only: bool
+    """To be posted only where the platform lets adults alone read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Fame:
     channel_id: str
     language: str
     story: Story
+    adults_only: bool
 
 
 class Gazette:
@@ -69,6 +72,7 @@ class Gazette:
                 settings.digest,
                 slot,
                 tuple(stories),
+                settings.age_restricted_only,
             )
             if stories:
                 due.append(digest)
@@ -101,7 +105,10 @@ class Gazette:
                 community.id, settings.hall_votes, since=self._clock() - FAME_S
             )
             if story is not None:
-                due.append(Fame(community, settings.hall_channel, settings.language, story))
+                adults_only = settings.age_restricted_only
+                due.append(
+                    Fame(community, settings.hall_channel, settings.language, story, adults_only)
+                )
         return due
 
     async def release_fame(self, fame: Fame) -> None:

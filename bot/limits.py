@@ -36,6 +36,11 @@ def check_place(caller: Caller, settings: CommunitySettings) -> None:
     """Raises NotInThisChannel or AdultsOnly where the community wants no stories."""
     if settings.channels and not set(caller.channel_ids) & set(settings.channels):
         raise NotInThisChannel(settings.channels)
+    check_age(caller, settings)
+
+
+def check_age(caller: Caller, settings: CommunitySettings) -> None:
+    """Raises AdultsOnly where a community's stories may not be read."""
     if settings.age_restricted_only and not caller.is_age_restricted:
         raise AdultsOnly
 

@@ -17,20 +17,15 @@ from typing import Any, Self
 from weakref import WeakValueDictionary
 
 from bot.administration import Administration
-from bot.admission import Place, admit, genre_named
+from bot.admission import Place, admit
 from bot.admission import Rules as Rules
-from bot.bookkeeping import Bookkeeping
 from bot.domain import (
-    PERIOD_SECONDS,
     Caller,
     Forgotten,
     Member,
     NewStory,
-    Period,
-    Profile,
     QueueView,
     Relation,
-    Stats,
     Status,
     Story,
     StoryUpdate,
@@ -39,7 +34,6 @@ from bot.domain import (
 from bot.errors import (
     AlreadyEnded,
     BlockedMember,
-    NoStories,
     NotFinished,
     NothingToCancel,
     NotYours,
@@ -48,6 +42,7 @@ from bot.errors import (
     StoryNotFound,
 )
 from bot.gazette import Gazette
+from bot.lists import Lists
 from bot.moderation_desk import ModerationDesk
 from bot.open_stories import OpenStories
 from bot.queue import StoryQueue
@@ -58,7 +53,7 @@ from model.genres import GenreTable
 from model.prompt import opening
 
 
-class StoryService(Bookkeeping):
+class StoryService(Lists):
     """Open with `async with`, after the store and the queue and before any platform."""
 
     def __init__(
@@ -70,11 +65,9 @@ class StoryService(Bookkeeping):
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(store)
+        super().__init__(store, genres, clock)
         self._queue = queue
-        self._genres = genres
         self.rules = rules
-        self._clock = clock
         self._open = OpenStories(store, queue, genres, rules.blocked_words)
         self._asking: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self.administration = Administration(store, genres)
@@ -168,6 +161,10 @@ class StoryService(Bookkeeping):
             raise Stopping
         if story.status is not Status.CANCELLED:
             raise AlreadyEnded(id=story_id)
+        if story.author_id != member.id:
+            await self._store.note_action(
+                story.community_id, member.id, "cancel", {"story": story_id}
+            )
         return story
 
     async def _newest_open(self, caller: Caller) -> int:
@@ -241,7 +238,7 @@ class StoryService(Bookkeeping):
     async def read(self, caller: Caller, story_id: int) -> Story:
         """A story of this community, of the caller's own, or of a community that shares its own.
 
-        Raises StoryNotFound, StoryHidden.
+        Raises StoryNotFound, StoryHidden, AdultsOnly.
         """
         try:
             _, story = await self._find(caller, story_id)
@@ -249,84 +246,9 @@ class StoryService(Bookkeeping):
             shared = await self._store.shared_story(story_id)
             if shared is None:
                 raise
-            return shared
+            story = shared
+        await self._check_age(caller, story.community_id)
         return story
-
-    async def versions(self, story: Story) -> list[Story]:
-        """The finished versions of a story in its community, itself among them, oldest first."""
-        first = story.parent_id if story.relation is Relation.VERSION else None
-        found = await self._store.versions(first or story.id)
-        return [one for one in found if one.community_id == story.community_id]
-
-    async def random(self, caller: Caller, genre: str = "") -> Story:
-        """Any finished story of this community. Raises UnknownGenre, NoStories."""
-        _, community = await self._store.enter(caller)
-        story = await self._store.random_story(community.id, self._genre_name(genre))
-        if story is None:
-            raise NoStories
-        return story
-
-    async def top(
-        self,
-        caller: Caller,
-        genre: str = "",
-        period: Period = "all",
-        *,
-        limit: int = 10,
-        offset: int = 0,
-        everywhere: bool = False,
-    ) -> list[Story]:
-        """The best of this community, or of all that share theirs, by Wilson rank.
-
-        Raises UnknownGenre, NoStories.
-        """
-        _, community = await self._store.enter(caller)
-        seconds = PERIOD_SECONDS[period]
-        stories = await self._store.top_stories(
-            None if everywhere else community.id,
-            genre=self._genre_name(genre),
-            since=None if seconds is None else self._clock() - seconds,
-            limit=limit,
-            offset=offset,
-        )
-        if not stories:
-            raise NoStories
-        return stories
-
-    async def mine(self, caller: Caller, *, limit: int = 10, offset: int = 0) -> list[Story]:
-        """The caller's own stories, newest first: everywhere in private, else this community's.
-
-        Raises NoStories.
-        """
-        member, community = await self._store.enter(caller)
-        stories = await self._store.stories_by(
-            member.id,
-            community_id=None if community.is_private else community.id,
-            limit=limit,
-            offset=offset,
-        )
-        if not stories:
-            raise NoStories
-        return stories
-
-    async def profile(self, caller: Caller, platform_id: str | None = None) -> Profile:
-        """The caller, or whom they name by their id, in figures: everywhere in private, else in
-        this community. Raises NoStories."""
-        member, community = await self._store.enter(caller)
-        whose = await self._store.member(caller.platform, platform_id or member.platform_id)
-        place = None if community.is_private else community.id
-        profile = await self._store.profile(whose.id, place) if whose else None
-        if profile is None:
-            raise NoStories
-        return profile
-
-    async def stats(self, caller: Caller) -> Stats:
-        """The caller's community in figures. Raises NoStories."""
-        _, community = await self._store.enter(caller)
-        stats = await self._store.stats(community.id, self._clock())
-        if not stats.genres:
-            raise NoStories
-        return stats
 
     async def queue_view(self, caller: Caller) -> QueueView:
         """How long the line is, and where the caller's stories stand in it."""
@@ -394,10 +316,6 @@ class StoryService(Bookkeeping):
         if story.relation is Relation.VERSION and story.parent_id is not None:
             return await self._store.story(story.parent_id) or story
         return story
-
-    def _genre_name(self, text: str) -> str | None:
-        """ "" stands for any."""
-        return genre_named(text, self._genres).name if text else None
 
     async def _ask(
         self,

@@ -18,7 +18,7 @@ import discord
 from bot.discord.cards import Card, list_card
 from bot.discord.sharing import Target, require_rights
 from bot.discord.story_desk import PLATFORM, StoryDesk
-from bot.errors import BotNeeds, MemberError
+from bot.errors import AdultsOnly, BotNeeds, MemberError
 from bot.gazette import Digest, Fame
 from bot.texts import explain, say
 
@@ -55,14 +55,15 @@ class GazetteDesk:
     async def post_what_is_due(self) -> None:
         gazette = self._desk.service.gazette
         for digest in await gazette.due_digests(PLATFORM):
-            if await self._try(digest.channel_id, partial(self._digest, digest)):
+            if await self._try(digest, partial(self._digest, digest)):
                 await gazette.digest_posted(digest)
         for fame in await gazette.claim_fame(PLATFORM):
-            if not await self._try(fame.channel_id, partial(self._fame, fame)):
+            if not await self._try(fame, partial(self._fame, fame)):
                 await gazette.release_fame(fame)
 
-    async def _try(self, channel_id: str, post: _Post) -> bool:
+    async def _try(self, due: Digest | Fame, post: _Post) -> bool:
         """Whether it was posted."""
+        channel_id = due.channel_id
         if self._resting.get(channel_id, 0.0) > time.monotonic():
             return False
         channel = self._client.get_channel(int(channel_id))
@@ -70,6 +71,8 @@ class GazetteDesk:
             if not isinstance(channel, Target):
                 raise BotNeeds(permission="view_channel", channel=channel_id)
             require_rights(channel)
+            if due.adults_only and not channel.is_nsfw():
+                raise AdultsOnly
             await post(channel)
         except (MemberError, discord.HTTPException, OSError) as error:
             why = explain(error) if isinstance(error, MemberError) else str(error)

@@ -23,6 +23,7 @@ from bot.discord.pressable import (
 )
 from bot.discord.replies import Interaction, caller_of, hold, locale_of, think
 from bot.domain import Blocked, Case
+from bot.errors import OnlyInServers
 from bot.moderation_desk import MAX_REASON_CHARS
 from bot.texts import say
 from model.genres import GenreTable
@@ -188,6 +189,8 @@ class Report(Pressable, template=r"report:(?P<story>\d{1,18})"):
     """Ask why; nothing is reported until the answer comes."""
 
     async def pressed(self, interaction: Interaction) -> None:
+        if interaction.guild_id is None:  # there are no moderators who would look
+            raise OnlyInServers
         locale = locale_of(interaction)
         reason: discord.ui.TextInput[discord.ui.Modal] = discord.ui.TextInput(
             label=say("report-reason", locale)[:MAX_LABEL],

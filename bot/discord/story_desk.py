@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -35,6 +36,8 @@ GRACE_S = 3.0
 
 MOST_VERSIONS = 8
 """Versions of a story that are linked to each other: the newest."""
+LINKED_S = 3_600.0
+"""Up to this age a story's first message learns of further versions."""
 _SOMETHING_ELSE = Card("")
 """What a message shows of which nothing is known."""
 
@@ -94,10 +97,13 @@ class StoryDesk:
         for posts in _showings(await self.service.open_posts(PLATFORM)):
             self._follow(posts[0].story_id, self._posted(posts), posts[0].locale)
 
-    async def redraw(self, story_id: int) -> None:
-        """Bring every message that shows a story up to date: it was hidden, kept or deleted."""
+    async def redraw(self, story_id: int, most: int | None = None) -> None:
+        """Bring every message that shows a story up to date: it was hidden, kept or deleted.
+
+        `most`: so many showings at most, the first ones.
+        """
         posts = [post for post in await self.service.posts(story_id) if post.platform == PLATFORM]
-        for pages in _showings(posts):
+        for pages in _showings(posts)[:most]:
             self._follow(story_id, self._posted(pages), pages[0].locale, n_pages=len(pages))
 
     async def post(self, story: Story, channel_id: int, locale: str) -> str:
@@ -198,7 +204,7 @@ class StoryDesk:
             if ended:
                 await self.service.end_posts(story_id, PLATFORM)
             for other in showing.to_be_linked:
-                await self.redraw(other)
+                await self.redraw(other, most=1)
         except TimeoutError:
             await self._say_read_later(story_id, messages, showing.locale)
         except MemberError as error:
@@ -214,8 +220,13 @@ class StoryDesk:
                 showing.versions = await self._version_links(update.story, showing.locale)
                 if was_open and showing.versions:
                     family = await self.service.versions(update.story)
-                    others = [one.id for one in family if one.id != story_id]
-                    showing.to_be_linked = others[-MOST_VERSIONS:]
+                    # Older messages can be edited only now and then (30046).
+                    since = time.time() - LINKED_S
+                    showing.to_be_linked = [
+                        one.id
+                        for one in family[-MOST_VERSIONS:]
+                        if one.id != story_id and (one.finished_at or 0.0) > since
+                    ]
             was_open = True
             yield update
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import discord
 
+from bot.admission import genre_named
 from bot.community_settings import MAX_CHOSEN
 from bot.discord.cards import MENU_TEXT, Button, Card, Menu, Option, colour_of
 from bot.discord.markup import escape, fit
@@ -83,7 +84,8 @@ class PickGenre(Choosable, template="begin:genre"):
         service = interaction.client.desk.service
         (name,) = chosen(interaction)
         genres = await service.administration.genres(caller_of(interaction))
-        card = picker_card(genres, locale_of(interaction), service.genres.get(name))
+        genre = genre_named(name, service.genres)
+        card = picker_card(genres, locale_of(interaction), genre)
         await interaction.edit_original_response(embed=card.embed(), view=card.view())
 
 
@@ -94,7 +96,7 @@ class PickOpening(Choosable, template=r"begin:opening:(?P<genre>.{1,80})"):
         reply = await think(interaction, public=True)
         desk, genre = interaction.client.desk, self.match["genre"]
         (number,) = chosen(interaction)
-        openings = desk.service.genres.get(genre).openings
+        openings = genre_named(genre, desk.service.genres).openings
         prompt = openings[int(number)] if int(number) < len(openings) else ""
         await desk.show(reply, await desk.service.write(caller_of(interaction), genre, prompt))
 

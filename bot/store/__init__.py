@@ -50,6 +50,12 @@ class StoryStore(Protocol):
         """Keep a setting (its value ready for JSON) and, in the trail, who changed it."""
         ...
 
+    async def note_action(
+        self, community_id: int, member_id: int, action: str, details: dict[str, Any]
+    ) -> None:
+        """Add to the trail what changed nothing else in the store."""
+        ...
+
     async def audit_log(
         self, community_id: int, *, limit: int = 10, offset: int = 0
     ) -> list[AuditEntry]:

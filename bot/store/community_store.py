@@ -34,6 +34,14 @@ class CommunityStore:
                 connection, community_id, member_id, name, value, self._clock()
             )
 
+    async def note_action(
+        self, community_id: int, member_id: int, action: str, details: dict[str, Any]
+    ) -> None:
+        async with self._db.write() as connection:
+            await governance.note_action(
+                connection, community_id, member_id, action, details, self._clock()
+            )
+
     async def audit_log(
         self, community_id: int, *, limit: int = 10, offset: int = 0
     ) -> list[AuditEntry]:

@@ -28,13 +28,21 @@ def _is_readable() -> ColumnElement[bool]:
 
 
 async def _sharing(connection: AsyncConnection) -> list[int]:
-    """The communities that let others read their stories. Never a private chat."""
+    """The communities that let others read their stories. Never a private chat, nor one whose
+    stories are for adults only."""
     rows = await connection.execute(
-        select(community_settings.c.community_id, community_settings.c.value)
+        select(
+            community_settings.c.community_id, community_settings.c.name, community_settings.c.value
+        )
         .join(communities, communities.c.id == community_settings.c.community_id)
-        .where(community_settings.c.name == "in_global_top", communities.c.is_private == false())
+        .where(
+            community_settings.c.name.in_(("in_global_top", "age_restricted_only")),
+            communities.c.is_private == false(),
+        )
     )
-    return [row.community_id for row in rows if row.value is True]
+    chosen = {(row.community_id, row.name) for row in rows if row.value is True}
+    sharing = {number for number, name in chosen if name == "in_global_top"}
+    return sorted(sharing - {number for number, name in chosen if name == "age_restricted_only"})
 
 
 async def shared_top(

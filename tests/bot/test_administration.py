@@ -116,7 +116,20 @@ async def test_adults_only(core: Core) -> None:
     await core.service.administration.change(BOSS, "age_restricted_only", "yes")
     with pytest.raises(AdultsOnly):
         await core.service.write(in_channel("7"), "horror", "A house")
-    await core.service.write(in_channel("7", adults=True), "horror", "A house")
+    inside = in_channel("7", adults=True)
+    story = await core.service.write(inside, "horror", "A house")
+    await core.ended(story.id)
+    for refused in (
+        core.service.read(BEN, story.id),
+        core.service.random(BEN),
+        core.service.top(BEN),
+    ):
+        with pytest.raises(AdultsOnly):
+            await refused
+    assert (await core.service.read(inside, story.id)).id == story.id
+    assert len(await core.service.top(inside)) == 1
+    chat = replace(caller("ada", "chat", private=True))
+    assert (await core.service.read(chat, story.id)).id == story.id  # her own, for her eyes
 
 
 async def test_quota_and_cooldown_count_the_communitys_own_stories(core: Core) -> None:

@@ -105,6 +105,8 @@ async def test_a_moderator_cancels_others_stories(make_core: MakeCore) -> None:
     with pytest.raises(NotYours):
         await core.service.cancel(BEN, story.id)
     assert (await core.service.cancel(MOD, story.id)).status is Status.CANCELLED
+    [entry] = await core.service.administration.history(BOSS)
+    assert (entry.actor, entry.action, entry.details) == ("Mod", "cancel", {"story": story.id})
 
 
 async def test_a_blocked_member_reads_and_nothing_else(core: Core) -> None:

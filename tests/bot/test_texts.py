@@ -33,7 +33,7 @@ BUILT_KEYS = {
     "discord-option-": OPTIONS,
     "digest-": ("off", "day", "week"),
     "digest-title-": ("day", "week"),
-    "audit-": ("keep", "delete", "block", "unblock"),
+    "audit-": ("cancel", "keep", "delete", "block", "unblock"),
     "length-": ("short", "medium", "long"),
     "setting-": (*SETTINGS, "yes", "no"),
     "setting-about-": SETTINGS,

@@ -285,6 +285,7 @@ setting-entries = { $n ->
 audit-title = Who changed what
 audit-nothing = Nothing has been changed yet.
 audit-setting = { $actor } changed “{ $setting }” from { $before } to { $after }.
+audit-cancel = { $actor } cancelled story #{ $id }.
 audit-keep = { $actor } kept story #{ $id }.
 audit-delete = { $actor } deleted story #{ $id }.
 audit-block = { $actor } blocked { $member }.

@@ -284,6 +284,7 @@ setting-entries = { $n ->
 audit-title = Quién cambió qué
 audit-nothing = Aún no se ha cambiado nada.
 audit-setting = { $actor } cambió «{ $setting }» de { $before } a { $after }.
+audit-cancel = { $actor } canceló la historia n.º { $id }.
 audit-keep = { $actor } conservó la historia n.º { $id }.
 audit-delete = { $actor } borró la historia n.º { $id }.
 audit-block = { $actor } bloqueó a { $member }.

@@ -235,6 +235,7 @@ setting-entries = 自己的 { $n } 条
 audit-title = 谁改了什么
 audit-nothing = 还没有任何改动。
 audit-setting = { $actor } 把“{ $setting }”从 { $before } 改为 { $after }。
+audit-cancel = { $actor } 取消了故事 #{ $id }。
 audit-keep = { $actor } 保留了故事 #{ $id }。
 audit-delete = { $actor } 删除了故事 #{ $id }。
 audit-block = { $actor } 屏蔽了 { $member }。

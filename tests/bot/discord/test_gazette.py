@@ -108,6 +108,22 @@ async def test_where_the_bot_may_not_post_it_says_so_and_rests(
     assert len(stage.fake.messages(channel)) == 2
 
 
+async def test_what_is_for_adults_is_posted_among_adults(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_hall = await hall(stage)
+    cellar = stage.fake.add_channel(stage.guild, "cellar", nsfw=True)
+    await stage.start()
+    await stage.write()
+    await choose(stage, age_restricted_only=True)
+    for channel in (open_hall, cellar):
+        await want_digest(stage, channel)
+        await due(stage)
+    assert stage.fake.messages(open_hall) == []
+    assert len(stage.fake.messages(cellar)) == 1
+    assert "age-restricted channels only" in caplog.text
+
+
 async def test_the_channels_are_chosen_in_the_panel_with_the_right_to_post(
     stage: Stage, boss: User
 ) -> None:

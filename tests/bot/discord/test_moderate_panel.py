@@ -141,3 +141,10 @@ async def test_a_moderator_cancels(stage: Stage, mod: User) -> None:
     message = await (await stage.ask()).message()
     await stage.fake.press(mod, message, "Cancel")
     await stage.fake.until(lambda: "Cancelled." in message.text, "the end")
+
+
+async def test_where_there_are_no_moderators_nothing_is_reported(stage: Stage) -> None:
+    group = stage.fake.add_group(stage.ada, stage.bob)
+    message = await finished(await stage.fake.slash(stage.ada, group, "story", genre="drama"))
+    press = await stage.fake.press(stage.bob, message, "Report")
+    assert (await press.message("That works in a server only.")).ephemeral

@@ -28,7 +28,8 @@ async def test_from_the_command_to_the_top(stage: Stage) -> None:
     await stage.fake.until(lambda: labels(message)[0] == "👍 1", "the new count")
     assert press.messages == []
     top = await stage.do("top", stage.bob)
-    assert "🥇 **The Lamp** · #1 · 👍 1 👎 0 · Ada" in top.text
+    url = f"https://discord.com/channels/{stage.guild.id}/{stage.channel.id}/{message.id}"
+    assert f"🥇 [**The Lamp**]({url}) · #1 · 👍 1 👎 0 · Ada" in top.text
 
 
 async def test_a_name_that_turns_the_line_around(stage: Stage) -> None:

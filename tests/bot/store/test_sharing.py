@@ -37,6 +37,15 @@ async def test_only_communities_that_share_are_in_the_list_of_all(house: House) 
     ]  # fmt: skip
 
 
+async def test_stories_for_adults_only_are_shared_with_nobody(house: House) -> None:
+    story_id = await house.finished(place="a")
+    await share(house, "a")
+    ann, a = await house.enter("ann", "a")
+    await house.store.change_setting(a.id, ann.id, "age_restricted_only", True)
+    assert await house.store.top_stories(None) == []
+    assert await house.store.shared_story(story_id) is None
+
+
 async def test_a_private_chat_never_shares(house: House) -> None:
     ann, chat = await house.store.enter(Caller("console", "id-ann", "ann", "id-chat", "", True))
     await house.store.change_setting(chat.id, ann.id, "in_global_top", True)
