@@ -251,16 +251,16 @@ async def test_a_stale_cancel_button_mends_its_message(stage: Stage) -> None:
     assert is_finished(message)
 
 
-async def test_fifty_at_once_are_all_acknowledged_and_written(stage: Stage) -> None:
-    users = [stage.fake.add_user(f"Member {n}") for n in range(50)]
+@pytest.mark.timeout(180)  # judging 1,000 requests by the spec takes its time on a busy machine
+async def test_two_hundred_at_once_are_all_acknowledged_and_written(stage: Stage) -> None:
+    """Each within 3 s of its event, or the fake calls it a violation."""
+    users = [stage.fake.add_user(f"Member {n}") for n in range(200)]
     answers = [await stage.ask(user, prompt=f"From {user.name}") for user in users]
     for answer in answers:
-        await answer.responded()
-    waits = sorted(answer.acknowledged_after or 0.0 for answer in answers)
-    assert waits[-1] < 3.0
+        await answer.responded(timeout=30)
     for user, answer in zip(users, answers, strict=True):
-        assert f"From {user.name}" in (await answer.message(is_finished, timeout=30)).text
-    assert len(stage.fake.messages(stage.channel)) == 50
+        assert f"From {user.name}" in (await answer.message(is_finished, timeout=120)).text
+    assert len(stage.fake.messages(stage.channel)) == 200
 
 
 async def test_a_gateway_out_of_reach_is_said_in_one_line(
