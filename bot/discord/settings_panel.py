@@ -166,7 +166,8 @@ def _sentence(entry: AuditEntry, genres: GenreTable, locale: str) -> str:
     if "story" in entry.details:
         return say(f"audit-{entry.action}", locale, actor=actor, id=entry.details["story"])
     if "member" in entry.details:
-        member = f"<@{entry.details['member']}>"
+        blocked = entry.details["member"]
+        member = f"<@{blocked}>" if blocked else say("story-author-forgotten", locale)
         return say(f"audit-{entry.action}", locale, actor=actor, member=member)
     name = entry.details["name"]
     return say(

@@ -47,6 +47,7 @@ async def forget_member(connection: AsyncConnection, member_id: int) -> Forgotte
         select(members.c.id).where(members.c.id == member_id).with_for_update()
     )
     await _disown_private_chats(connection, member_id)
+    await _leave_trails(connection, member_id)
     n_votes = await withdraw_votes(connection, member_id)
     theirs = stories.c.author_id == member_id
     their_stories = select(stories.c.id).where(theirs)
@@ -64,6 +65,28 @@ async def forget_member(connection: AsyncConnection, member_id: int) -> Forgotte
     )
     await connection.execute(delete(members).where(members.c.id == member_id))
     return Forgotten(stories=n_stories, votes=n_votes)
+
+
+async def _leave_trails(connection: AsyncConnection, member_id: int) -> None:
+    """Take the member's id out of the trails of communities where they are not blocked now."""
+    member = (await connection.execute(select(members).where(members.c.id == member_id))).first()
+    if member is None:
+        return
+    still_blocked = select(blocks.c.community_id).where(blocks.c.platform_id == member.platform_id)
+    rows = await connection.execute(
+        select(audit_log.c.id, audit_log.c.details)
+        .join(communities, communities.c.id == audit_log.c.community_id)
+        .where(
+            communities.c.platform == member.platform,
+            audit_log.c.action.in_(("block", "unblock")),
+            audit_log.c.community_id.not_in(still_blocked),
+        )
+    )
+    for row in rows.all():
+        if row.details["member"] == member.platform_id:
+            await connection.execute(
+                update(audit_log).where(audit_log.c.id == row.id).values(details={"member": ""})
+            )
 
 
 async def _disown_private_chats(connection: AsyncConnection, member_id: int) -> None:

@@ -173,6 +173,22 @@ async def test_a_block_outlives_being_forgotten_and_is_exported(house: House) ->
     assert await house.store.is_blocked(home.id, "id-ann")
 
 
+async def test_the_trail_forgets_who_was_let_in_again(house: House) -> None:
+    mod, home = await house.enter("mod")
+    _, there = await house.enter("mod", "there")
+    for name in ("id-ann", "id-bob"):
+        await house.store.block(home.id, name, mod.id)
+        await house.store.unblock(home.id, name, mod.id)
+    await house.store.block(there.id, "id-ann", mod.id)
+    await house.store.forget_member(await house.member("ann"))
+
+    async def members_in(community_id: int) -> list[str]:
+        return [entry.details["member"] for entry in await house.store.audit_log(community_id)]
+
+    assert await members_in(home.id) == ["id-bob", "id-bob", "", ""]
+    assert await members_in(there.id) == ["id-ann"]  # still blocked there
+
+
 async def test_a_community_that_moves_keeps_whom_either_blocked(house: House) -> None:
     mod, home = await house.enter("mod")
     _, made = await house.enter("mod", "new")
