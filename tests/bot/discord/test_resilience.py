@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from discord.http import Route
 from fakes.discord import FakeDiscord
-from fakes.discord_house import House, Stage, finished, is_finished, labels
+from fakes.discord_house import Gate, House, Stage, finished, is_finished, labels
 
 from bot.discord.cards import Card
 from bot.discord.story_messages import StoryMessages
 from bot.domain import Post, Status
 from bot.errors import StoreBusy
 from bot.live_message import EditLater, MessageGone
+from model.scripted_engine import ScriptedEngine
 
 
 async def _stored(stage: Stage) -> Status:
@@ -38,9 +39,14 @@ async def test_buttons_work_after_a_restart(stage: Stage) -> None:
 
 
 async def test_open_stories_finish_in_their_own_messages_after_a_restart(stage: Stage) -> None:
-    stage.house.gate.hold(after_tokens=20)
-    answers = [await stage.ask(prompt=f"Story {n}") for n in range(8)]
+    """Sixteen that are being written, and four that wait."""
+    gate = Gate()
+    gate.hold(after_tokens=40)
+    await stage.start(engine=ScriptedEngine(step=gate.step, slots=16))
+    answers = [await stage.ask(prompt=f"Story {n}") for n in range(20)]
     messages = [await answer.message() for answer in answers]
+    await stage.fake.until(lambda: stage.house.engine.running == 16, "sixteen being written")
+    await answers[0].message("▌")
     await stage.start()
     for number, message in enumerate(messages):
         await stage.fake.until(lambda m=message: is_finished(m), "the story in its own message")
