@@ -49,7 +49,7 @@ def markdown(results: Results) -> str:
         _table(results, "peak RSS", _memory_cell),
         _loading(results),
         _notes(results),
-        f"{machine['cpu']}, {machine['threads']} threads, {machine['memory_gib']} GiB; Python "
+        f"{machine['cpu']}, threads: {machine['threads']}, {machine['memory_gib']} GiB; Python "
         f"{machine['python']}; load before: {machine['load_before']}; "
         + ", ".join(f"{name} {number}" for name, number in results.record()["versions"].items()),
     ]

@@ -17,7 +17,7 @@ class LlamaCppWriter:
     install = "llama-cpp-python"
     distributions = ("llama-cpp-python",)
     one_by_one = False
-    notes = "fewer bits a weight than int8"
+    notes = "weights as its file has them; no adapter in the default model's"
 
     def prepare(self, plan: Plan) -> Ready:
         import llama_cpp  # noqa: F401 - to know before the work that it is there
@@ -25,7 +25,7 @@ class LlamaCppWriter:
         from bench.writers.weights import gguf_file, gguf_prompt_ids
 
         gguf = gguf_file(plan)
-        return Ready(str(gguf), gguf.suffixes[-2].lstrip("."), gguf_prompt_ids(plan))
+        return Ready(str(gguf), gguf.stem.rpartition(".")[2], gguf_prompt_ids(plan))
 
     def open(self, plan: Plan, ready: Ready, n_stories: int) -> None:
         import llama_cpp

@@ -35,9 +35,9 @@ class OpenVinoWriter:
             if not (Path(plan.openvino_model) / "openvino_model.xml").is_file():
                 raise BenchError(f"{plan.openvino_model} has no openvino_model.xml")
             folder, _ = whole_model(plan.model)
-            return Ready(plan.openvino_model, "as exported", prompt_ids(folder, plan))
+            return Ready(plan.openvino_model, "exported", prompt_ids(folder, plan))
         gguf = gguf_file(plan)
-        target = kept(f"{gguf.stem}.as-Q8_0.gguf")
+        target = kept(f"{gguf.stem}-as.Q8_0.gguf")
         if not target.is_file():
             with making(target) as made:
                 _requantise(gguf, made)

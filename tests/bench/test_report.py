@@ -60,7 +60,7 @@ def test_tables(results: Results) -> None:
     assert "cliffhanger 2.5 s, transformers pipeline, one by one 2.5 s" in text
     assert "- CTranslate2: ctranslate2 is not installed: pip install ctranslate2\n" in text
     assert "- transformers generate, static batch, 16 at once: out of memory" in text
-    assert "A CPU, 2 threads, 24.0 GiB; Python 3.11.2; load before: 0.1; " in text
+    assert "A CPU, threads: 2, 24.0 GiB; Python 3.11.2; load before: 0.1; " in text
 
 
 def test_what_failed_once_has_no_figure(results: Results) -> None:
