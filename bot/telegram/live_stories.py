@@ -1,5 +1,8 @@
 """Shows stories while they are written, each in its own messages, until their end is shown.
 
+In groups, and where Telegram takes no drafts, a story grows by edits of its message; in a private
+chat in a draft, which its end replaces.
+
 `LiveStories` keeps one task a story; a message that is deleted meanwhile is sent anew with the
 finished story, a chat that shuts the bot out is left alone. Knows no command.
 """
@@ -9,24 +12,36 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from telegram import InlineKeyboardMarkup
-from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
+from telegram.constants import ParseMode
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Forbidden,
+    InvalidToken,
+    RetryAfter,
+    TelegramError,
+)
 
-from bot.domain import Post, Story, StoryUpdate
+from bot.domain import Post, Status, Story, StoryUpdate
 from bot.errors import MemberError
 from bot.live_message import EditLater, LiveMessage, MessageGone
 from bot.service import StoryService
 from bot.telegram.asking import PLATFORM, Place, TelegramBot, edit, edit_keyboard, send
 from bot.telegram.rate_limiter import Dropped, Sleep, Urgency, seconds_of
-from bot.telegram.view import Page, story_pages
+from bot.telegram.view import Page, escape, story_pages
 from bot.telegram.vote_keyboard import Shown, story_keyboard
+from bot.texts import say
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+Draft: TypeAlias = Callable[[Place, int, str], Awaitable[bool]]
+"""Shows HTML in the draft of this number; False if that is impossible."""
 
 CLOSE_TIMEOUT_S = 5.0
 """For last edits under way when the bot stops."""
@@ -66,6 +81,7 @@ class _Messages:
         ids: list[int],
         *,
         resend: bool = True,
+        draft: Draft | None = None,
     ) -> None:
         self._bot = bot
         self._service = service
@@ -76,16 +92,60 @@ class _Messages:
         """First page to last; None where a member deleted ours."""
         self._resend = resend
         """Whether the end of a story is sent anew where its first message was deleted."""
+        self._draft = draft
+        """Streams a growing story, where that works; its end is then a new message."""
+        self._placeholders: list[int | None] = []
+        """What was shown before drafts took over; to be deleted at the end."""
+        self._grows = False
+        """The story is being written, and there are words of it."""
         self.ending = False
         """The story is closed; only its last edit is still to come."""
 
     async def put(self, index: int, page: Page, final: bool) -> None:
         """Show `page` as the message at `index`. Raises EditLater, MessageGone."""
+        if self._grows and not final and await self._stream(page):
+            return
         urgency = Urgency.FINAL if final else Urgency.PARTIAL
         message_id = self._ids[index] if index < len(self._ids) else None
         if message_id is not None and await self._edit(index, message_id, page, urgency):
             return
         await self.send(index, page, urgency)
+
+    async def _stream(self, page: Page) -> bool:
+        """Show a page of a growing story in its draft; False if it is to be edited instead.
+
+        A draft has no buttons, so the message that was there already keeps Cancel. Raises
+        EditLater, MessageGone.
+        """
+        if self._draft is None:
+            return False
+        if not await self._try(self._draft(self._place, self.story_id, page.html)):
+            self._draft = None
+            self._ids, self._placeholders = self._ids or self._placeholders, []
+            return False
+        if self._ids:
+            self._ids, self._placeholders = [], self._ids
+            await self._say_thinking(page.keyboard)
+        return True
+
+    def contents(self, pages: list[Page]) -> list[Page]:
+        """What to show of a story's pages: a draft is one message, and has the last."""
+        return pages[-1:] if self._grows and self._draft is not None else pages
+
+    async def _say_thinking(self, keyboard: InlineKeyboardMarkup | None) -> None:
+        """The message that keeps Cancel names no place in line any more."""
+        page = Page(escape(say("story-thinking", self._locale)), keyboard)
+        for message_id in self._placeholders[-1:]:
+            if message_id is not None:
+                with suppress(EditLater, MessageGone, _Lost):
+                    await self._try(edit(self._bot, self._place, message_id, page, Urgency.PARTIAL))
+
+    async def clear(self) -> None:
+        """Delete what a draft's story needs no more, once its end is shown."""
+        self._ids, ends = self._placeholders, self._ids
+        while self._ids:
+            await self.remove(len(self._ids) - 1)
+        self._ids = ends
 
     async def take_over(self, message_id: int) -> None:
         """A message of ours that showed something else is the first page from now on."""
@@ -129,7 +189,7 @@ class _Messages:
     async def remove(self, index: int) -> None:
         """Delete a page that is not needed any more; after 48 hours Telegram lets us only empty
         it."""
-        message_id = self._ids.pop(index)
+        message_id = self._ids.pop(index) if index < len(self._ids) else None
         if message_id is None:
             return
         try:
@@ -147,6 +207,7 @@ class _Messages:
         """
         async for update in self._service.watch(self.story_id):
             self.ending = update.is_final
+            self._grows = update.story.status is Status.WRITING and bool(update.story.text)
             if update.is_final or None not in self._ids:
                 yield update
 
@@ -185,6 +246,8 @@ class LiveStories:
         self._service = service
         self._pace = pace
         self._sleep = sleep
+        self._takes_drafts = True
+        """Until Telegram says that it does not know them."""
         self._tasks: dict[asyncio.Task[None], _Messages] = {}
         """And what each keeps up to date."""
         self._refreshing: dict[tuple[int, int], bool] = {}
@@ -196,7 +259,7 @@ class LiveStories:
         """Answer with the story as it stands, in a message of ours that stands there (`into`) or
         in a new one, and follow it from then on."""
         first = await anext(self._service.watch(story.id))
-        messages = _Messages(self._bot, self._service, story.id, place, locale, [])
+        messages = self._messages(story.id, place, locale, [])
         if into is not None:
             await messages.take_over(into)
         shown: list[Page] = []
@@ -211,6 +274,33 @@ class LiveStories:
                 log.info("story %d is written but not shown: %s", story.id, gone)
                 return
         self._follow(messages, place, locale, shown, just_sent=bool(shown))
+
+    def _messages(
+        self, story_id: int, place: Place, locale: str, ids: list[int], *, resend: bool = True
+    ) -> _Messages:
+        draft = self._send_draft if place.is_private else None
+        return _Messages(
+            self._bot, self._service, story_id, place, locale, ids, resend=resend, draft=draft
+        )
+
+    async def _send_draft(self, place: Place, draft_id: int, html: str) -> bool:
+        """Stream into a private chat; False where that is not known, or not for this chat."""
+        if not self._takes_drafts:
+            return False
+        try:
+            await self._bot.send_message_draft(
+                place.chat_id,
+                draft_id,
+                html,
+                message_thread_id=place.thread_id,
+                parse_mode=ParseMode.HTML,
+            )
+        except (BadRequest, InvalidToken) as error:
+            log.info("stories grow by edits, as Telegram takes no draft: %s", error)
+            # An unknown method is 404, which PTB says of a token too.
+            self._takes_drafts = not isinstance(error, InvalidToken)
+            return False
+        return True
 
     async def resume(self) -> None:
         """Go on with the messages of stories that the last process left open."""
@@ -231,7 +321,7 @@ class LiveStories:
         place, locale = Place.of_channel_id(posts[0].channel_id), posts[0].locale
         ids = [int(post.message_id) for post in posts]
         story_id = posts[0].story_id
-        messages = _Messages(self._bot, self._service, story_id, place, locale, ids, resend=resend)
+        messages = self._messages(story_id, place, locale, ids, resend=resend)
         self._follow(messages, place, locale, [_SOMETHING] * len(ids))
 
     async def show(
@@ -246,7 +336,7 @@ class LiveStories:
 
         With a `keyboard` in place of its usual buttons.
         """
-        messages = _Messages(self._bot, self._service, story.id, place, locale, [])
+        messages = self._messages(story.id, place, locale, [])
         pages = self._pages(StoryUpdate(story), place, locale)
         if keyboard is not None:
             pages[-1] = replace(pages[-1], keyboard=keyboard)
@@ -274,7 +364,7 @@ class LiveStories:
         just_sent: bool = False,
     ) -> None:
         live = LiveMessage(
-            lambda update: self._pages(update, place, locale),
+            lambda update: messages.contents(self._pages(update, place, locale)),
             messages.put,
             messages.remove,
             interval_s=self._pace.of(place),
@@ -290,6 +380,7 @@ class LiveStories:
             # The next message to this chat is not due before; asking would only slow us down.
             await self._sleep(self._pace.private_s)
         if await live.follow(messages.updates):
+            await messages.clear()
             await self._service.end_posts(messages.story_id, PLATFORM)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
@@ -310,7 +401,7 @@ class LiveStories:
     def redraw(self, story_id: int, place: Place, message_id: int, locale: str) -> None:
         """Bring up to date a message that was left behind, as by a crash after the story's end."""
         if all(messages.story_id != story_id for messages in self._tasks.values()):
-            messages = _Messages(self._bot, self._service, story_id, place, locale, [message_id])
+            messages = self._messages(story_id, place, locale, [message_id])
             self._follow(messages, place, locale, [])
 
     async def restore_keyboard(

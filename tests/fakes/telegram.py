@@ -81,6 +81,8 @@ class FakeTelegram:
         self.requests: list[Request] = []
         self.methods = Methods(self.bot, clock)
         self.updates = UpdateQueue()
+        self.knows_drafts = True
+        """False: as a Bot API server from before sendMessageDraft."""
         self._clock = clock
         self._gate = FloodGate(limits or RateLimits(), clock)
         self._faults = Faults()
@@ -418,6 +420,8 @@ class FakeTelegram:
         method, params = request.method, request.params
         if method not in {*self.methods.table, "getUpdates"}:
             self.violations.append(f"{method}: the fake has no such method")
+            raise ApiError(404, "Not Found: method not found")
+        if method == "sendMessageDraft" and not self.knows_drafts:
             raise ApiError(404, "Not Found: method not found")
         self._judge(method, params, set(request.files))
         if method == "getUpdates":

@@ -167,6 +167,7 @@ async def test_a_stop_lets_answers_under_way_arrive(street: Street) -> None:
 
 async def test_a_stop_lets_the_last_edit_of_a_finished_story_arrive(street: Street) -> None:
     fake = street.telegram
+    fake.knows_drafts = False
     ann = fake.add_user("Ann")
     chat = fake.private_chat(ann)
     street.pen.hold()

@@ -37,6 +37,7 @@ async def test_the_picker_becomes_the_story(street: Street, house: House) -> Non
 
 async def test_surprise_me_needs_no_opening(street: Street, house: House) -> None:
     fake = street.telegram
+    fake.knows_drafts = False
     ann = fake.add_user("Ann")
     chat = fake.private_chat(ann)
     await fake.say(ann, chat, "/story")

@@ -138,6 +138,7 @@ async def test_edited_commands_pictures_and_chatter_are_left_alone(
     street: Street, house: House
 ) -> None:
     fake = street.telegram
+    fake.knows_drafts = False
     ann = fake.add_user("Ann")
     chat = fake.private_chat(ann)
     asked = await fake.say(ann, chat, "/story horror The door")

@@ -28,6 +28,7 @@ async def test_the_final_edit_waits_out_retry_after_and_other_chats_do_not(
     street: Street, house: House
 ) -> None:
     fake = street.telegram
+    fake.knows_drafts = False
     ann, bob = fake.add_user("Ann"), fake.add_user("Bob")
     hers, his = fake.private_chat(ann), fake.private_chat(bob)
 
@@ -48,6 +49,7 @@ async def test_the_final_edit_waits_out_retry_after_and_other_chats_do_not(
 @pytest.mark.parametrize("lost", ["refused", "dropped", "answer lost"])
 async def test_the_final_edit_survives_an_outage(street: Street, house: House, lost: str) -> None:
     fake = street.telegram
+    fake.knows_drafts = False
     ann = fake.add_user("Ann")
     chat = fake.private_chat(ann)
     street.pen.hold()
@@ -164,8 +166,7 @@ async def test_a_long_story_is_split_with_its_buttons_on_the_last_message(street
 async def test_a_page_that_the_end_does_not_need_is_taken_back(street: Street) -> None:
     """The words after the last whole sentence are dropped, and with them a message."""
     fake = street.telegram
-    ann = fake.add_user("Ann")
-    chat = fake.private_chat(ann)
+    ann, chat = fake.add_user("Ann"), fake.add_group("Readers")
     words = " The sea spoke in turns, until dawn." * 110 + " and" * 90
 
     def cut_off(request: GenerationRequest) -> str:
