@@ -72,10 +72,18 @@ def open_runtime(
     folder = cache_folder(cache_dir) / "ready" / _identity(source)
     runtime = _read(folder, source, kind, genres)
     if runtime is None:
-        loaded = load(source, device=device, genres=genres)
-        runtime = runtime_of(loaded, kind)
-        if isinstance(runtime.decoder, FastDecoder):
-            _keep(loaded, runtime.decoder.architecture, folder)
+        runtime = _made(source, folder, kind, genres)
+        # What was kept is rounded: a seed gives the same story at this start and at the next.
+        runtime = _read(folder, source, kind, genres) or runtime
+    return runtime
+
+
+def _made(source: ModelSource, folder: Path, precision: Precision, genres: GenreTable) -> Runtime:
+    """`source` by way of transformers, kept in `folder` for the next time."""
+    loaded = load(source, device="cpu", genres=genres)
+    runtime = runtime_of(loaded, precision)
+    if isinstance(runtime.decoder, FastDecoder):
+        _keep(loaded, runtime.decoder.architecture, folder)
     return runtime
 
 
