@@ -280,10 +280,13 @@ def _ends(x: Tensor, this: _Pass) -> Tensor:
 
 
 def _compact(table: Tensor, precision: Precision) -> Tensor:
-    """A table to look up in, in half the memory where products are rounded too."""
+    """A table to look up in, in half the memory where products are rounded too.
+
+    A copy, so that the file it is read from need not stay mapped.
+    """
     if precision == "float32" or table.abs().max() > torch.finfo(torch.float16).max:
-        return table.float()
-    return table.half()
+        return table.to(torch.float32, copy=True)
+    return table.to(torch.float16, copy=True)
 
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -1,8 +1,7 @@
 """The memory of a decoder: keys and values of every layer, for each slot and position.
 
 One tensor a layer, laid out so that the keys of slots 0..B-1 are a plain view for a batched
-product, and so that one index writes the keys and values of any tokens. Grows by little at a time:
-a product over all positions that there are needs no copy of them.
+product, and so that one index writes the keys and values of any tokens. Grows when it must.
 """
 
 from __future__ import annotations
@@ -11,7 +10,8 @@ import torch
 from torch import Tensor
 
 _SLOTS_STEP = 4
-_POSITIONS_STEP = 32
+_POSITIONS_STEP = 256
+_WINDOW_STEP = 32
 
 
 class Slots:
@@ -35,9 +35,7 @@ class Slots:
         if n_slots <= self.n_slots and n_positions <= self.n_positions:
             return
         slots = max(self.n_slots, _up(n_slots, _SLOTS_STEP))
-        # By an eighth at least, so that a long story is not copied too often.
-        step = _up(max(1, self.n_positions // 8), _POSITIONS_STEP)
-        positions = max(self.n_positions, _up(n_positions, step))
+        positions = max(self.n_positions, _up(n_positions, _POSITIONS_STEP))
         shape = (2, slots, self._n_kv_heads, positions, self._head_dim)
         grown = []
         for number in range(self._n_layers):
@@ -49,15 +47,13 @@ class Slots:
             grown.append(states)
         self._layers, self.n_slots, self.n_positions = grown, slots, positions
 
-    def window(self, length: int) -> int:
+    @staticmethod
+    def window(length: int) -> int:
         """How many positions to look at where `length` are wanted; there are so many.
 
-        All, if that is little more; else a round number, as each new length of a product costs its
-        setting up.
+        A round number, as each new length of a product costs its setting up.
         """
-        if self.n_positions - length <= max(_POSITIONS_STEP, self.n_positions // 8):
-            return self.n_positions
-        return _up(length, _POSITIONS_STEP)
+        return _up(length, _WINDOW_STEP)
 
     def index(self, slots: Tensor, positions: Tensor) -> Tensor:
         """Where `write` puts the keys and values of tokens at slots (N,) and positions (N,).
