@@ -63,7 +63,8 @@ def test_soak(base_folder: Path, tmp_path: Path) -> None:
     assert result.output == "cliffhanger: --every is 100, but --stories only 6\n"
 
 
-def test_context(base_folder: Path, tmp_path: Path) -> None:
+def test_context(base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.torch_engine._TEXT_EVERY", 0)  # so small a model is done before
     words = ("--model", base_folder, "--concurrency", "8", "--lengths", "60,40")
     bench("context", *words, "--precision", "float32", "--output-dir", tmp_path)
     assert [row["n_tokens"] for row in _rows(tmp_path)] == [40, 60]
