@@ -6,6 +6,8 @@ for its markup. Pure.
 
 from __future__ import annotations
 
+from typing import Any
+
 from bot.domain import Period, QueueView, Relation, Status, Story, StoryUpdate, VoteValue
 from bot.texts import say
 from model.engine import EngineInfo
@@ -22,6 +24,27 @@ MORE_COMMANDS = ("member", "stats")
 """What else a platform may offer to everybody; each has `help-<command>`."""
 MANAGER_COMMANDS = ("settings", "moderate")
 """What else a platform may offer to those who run a community; each has `help-<command>`."""
+
+
+def setting_value(name: str, value: Any, genres: GenreTable, locale: str) -> str:
+    """A community setting's value in words; kept values, which JSON made lists of, included."""
+    if name == "genres" and value:
+        return ", ".join(label_of(one, genres) for one in value)
+    if name == "digest":
+        return say(f"digest-{value}", locale)
+    if name == "digest_hour":
+        return say("setting-oclock", locale, hour=f"{value:02}")
+    if name == "words" and value:
+        return say("setting-entries", locale, n=len(value))
+    if name in ("length", "longest"):
+        return say(f"length-{value}", locale)
+    if isinstance(value, bool):
+        return say("setting-yes" if value else "setting-no", locale)
+    if name == "language" and value:
+        return say("language-name", value)
+    if name == "cooldown_s" and value:
+        return say("wait-seconds", locale, n=value)
+    return str(value) if value else say(f"setting-default-{name}", locale)
 
 
 def wait(seconds: float, locale: str) -> str:

@@ -233,10 +233,8 @@ class FastDecoder:
         if f"{name}.bias" in weights or not few or self._device.type != "cpu":
             product = self._linear(weights, name, precision)
             return lambda x: product(F.rms_norm(x, shape, gain, eps))
-        return _rms_after(self._with_gain(weights, name, gain, precision), shape[0], eps)
-
-    def _with_gain(self, weights: Weights, name: str, gain: Tensor, precision: Precision) -> Linear:
-        return pack(weights[f"{name}.weight"].float() * gain, None, precision)
+        weight = weights[f"{name}.weight"].float() * gain
+        return _rms_after(pack(weight, None, precision), shape[0], eps)
 
 
 def _rms_after(product: Linear, n_inputs: int, eps: float) -> Linear:

@@ -28,7 +28,7 @@ from bot.discord.replies import Interaction, caller_of, hold, locale_of, think
 from bot.discord.sharing import target_of
 from bot.domain import AuditEntry
 from bot.texts import languages, say
-from bot.wording import label_of
+from bot.wording import setting_value
 from model.genres import GenreTable
 
 NAMES = tuple(CommunitySettings.model_fields)
@@ -126,25 +126,10 @@ def shown(name: str, value: Any, genres: GenreTable, locale: str) -> str:
         return ", ".join(f"<#{one}>" for one in value)
     if name == "exempt_roles" and value:
         return ", ".join(f"<@&{one}>" for one in value)
-    if name == "genres" and value:
-        return escape(", ".join(label_of(one, genres) for one in value))
     if name in _TARGETS and value:
         return f"<#{value}>"
-    if name == "digest":
-        return say(f"digest-{value}", locale)
-    if name == "digest_hour":
-        return say("setting-oclock", locale, hour=f"{value:02}")
-    if name == "words" and value:
-        return say("setting-entries", locale, n=len(value))
-    if name in ("length", "longest"):
-        return say(f"length-{value}", locale)
-    if isinstance(value, bool):
-        return say(f"setting-{_word(value)}", locale)
-    if name == "language" and value:
-        return say("language-name", value)
-    if name == "cooldown_s" and value:
-        return say("wait-seconds", locale, n=value)
-    return str(value) if value else say(f"setting-default-{name}", locale)
+    said = setting_value(name, value, genres, locale)
+    return escape(said) if name == "genres" and value else said
 
 
 def history_card(

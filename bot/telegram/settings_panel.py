@@ -108,7 +108,9 @@ class SettingsPanel:
         else:
             how = say("telegram-reply-words", locale)
         title = f'<b><a href="{url}">{escape(say(f"setting-{name}", locale))}</a></b>'
-        value = escape(shown(name, getattr(settings, name), self._service.genres, locale))
+        value = escape(
+            wording.setting_value(name, getattr(settings, name), self._service.genres, locale)
+        )
         await press.answer()
         await ask_for_reply(press.bot, press.place, f"{title}: {value}\n\n{escape(how)}")
 
@@ -143,7 +145,7 @@ def panel_page(settings: CommunitySettings, caller: Caller, genres: GenreTable) 
     locale, group = caller.locale, caller.community_id
     lines = [f"<b>{escape(say('settings-title', locale))}</b>", ""]
     for name in NAMES:
-        value = escape(shown(name, getattr(settings, name), genres, locale))
+        value = escape(wording.setting_value(name, getattr(settings, name), genres, locale))
         lines.append(f"{escape(say(f'setting-{name}', locale))}: <b>{value}</b>")
     lines += ["", escape(say("settings-pick", locale))]
     ways = [_button(say(f"setting-{name}", locale), f"g:{group}:{name}") for name in NAMES]
@@ -159,7 +161,7 @@ def setting_page(
     value = getattr(settings, name)
     lines = [
         f"<b>{escape(say(f'setting-{name}', locale))}</b>: "
-        f"{escape(shown(name, value, genres, locale))}",
+        f"{escape(wording.setting_value(name, value, genres, locale))}",
         escape(say(f"setting-about-{name}", locale)),
     ]
     if name == "words" and value:
@@ -208,27 +210,10 @@ def _sentence(entry: AuditEntry, genres: GenreTable, locale: str) -> str:
             locale,
             actor=actor,
             setting=say(f"setting-{name}", locale),
-            before=shown(name, entry.details["before"], genres, locale),
-            after=shown(name, entry.details["after"], genres, locale),
+            before=wording.setting_value(name, entry.details["before"], genres, locale),
+            after=wording.setting_value(name, entry.details["after"], genres, locale),
         )
     return f"{at} · {done}"
-
-
-def shown(name: str, value: Any, genres: GenreTable, locale: str) -> str:
-    """A setting's value in words; kept values, which JSON made lists of, included."""
-    if name == "genres" and value:
-        return ", ".join(wording.label_of(one, genres) for one in value)
-    if name == "words" and value:
-        return say("setting-entries", locale, n=len(value))
-    if name in ("length", "longest"):
-        return say(f"length-{value}", locale)
-    if isinstance(value, bool):
-        return say(f"setting-{_word(value)}", locale)
-    if name == "language" and value:
-        return say("language-name", value)
-    if name == "cooldown_s" and value:
-        return say("wait-seconds", locale, n=value)
-    return str(value) if value else say(f"setting-default-{name}", locale)
 
 
 def _choices(name: str, genres: GenreTable, locale: str) -> list[tuple[str, str]]:
