@@ -32,7 +32,7 @@ clean:
 	@touch $@
 
 .venv/dev: .venv/run
-	@$(PIP_INSTALL) --editable '.[worker,train,dev]'
+	@$(PIP_INSTALL) --editable '.[worker,train,postgres,dev]'
 	@touch $@
 
 .venv/bin/pip:

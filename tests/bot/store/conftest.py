@@ -1,21 +1,22 @@
-"""Databases for the store's tests: a fresh SQLite file each, and PostgreSQL where one is given.
+"""Databases for the store's tests, of both kinds: a fresh SQLite file or PostgreSQL database each.
 
-TEST_POSTGRES_URL names a server and a role that may create databases, for example
-`postgresql://cliffhanger@127.0.0.1:5433/postgres`. Each test gets a database of its own there.
+PostgreSQL is started from the programs on this machine; TEST_POSTGRES_URL names a server to use in
+its place, and a role there that may create databases.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
-import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from servers.postgres import new_database, programs, running_postgres
+from sqlalchemy import make_url
 
 from bot.domain import Caller, Community, Member, NewStory, Provenance, Relation, Story
 from bot.store import upgrade
@@ -99,45 +100,73 @@ class House:
         return story
 
 
-@asynccontextmanager
-async def postgres_database(server: str) -> AsyncIterator[str]:
-    """A new, empty database on `server`, dropped afterwards."""
-    url = make_url(server).set(drivername="postgresql+asyncpg")
-    name = f"cliffhanger_test_{uuid.uuid4().hex}"
-    admin = create_async_engine(url, isolation_level="AUTOCOMMIT")
-    async with admin.connect() as connection:
-        await connection.execute(text(f"CREATE DATABASE {name}"))
-    try:
-        yield url.set(database=name).render_as_string(hide_password=False)
-    finally:
-        async with admin.connect() as connection:
-            await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-        await admin.dispose()
-
-
-@pytest.fixture(params=["sqlite", *(["postgres"] if "TEST_POSTGRES_URL" in os.environ else [])])
-async def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    """A database without tables; for SQLite, a file not yet made."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'stories.db'}"
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a PostgreSQL server. Skips where there is none."""
+    pytest.importorskip("asyncpg", reason="the PostgreSQL driver is not installed")
+    if given := os.environ.get("TEST_POSTGRES_URL"):
+        yield given
         return
-    async with postgres_database(os.environ["TEST_POSTGRES_URL"]) as url:
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql), nor TEST_POSTGRES_URL set")
+    # What is lost in a power cut matters to no test, and the disk is slow.
+    with running_postgres("fsync=off", "full_page_writes=off", "max_connections=200") as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> Iterator[str]:
+    """The name of a database with the newest schema, to be copied: migrating takes a while."""
+
+    async def make() -> str:
+        url = await stack.enter_async_context(new_database(postgres_server))
+        await upgrade(url)
+        return str(make_url(url).database)
+
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        yield runner.run(make())
+        runner.run(stack.aclose())
+
+
+@pytest.fixture
+async def empty_postgres_url(postgres_server: str) -> AsyncIterator[str]:
+    """A PostgreSQL database without tables."""
+    async with new_database(postgres_server) as url:
         yield url
 
 
 @pytest.fixture
-async def url(empty_url: str) -> str:
-    """A database of either kind with the newest schema."""
-    await upgrade(empty_url)
-    return empty_url
+async def postgres_url(postgres_server: str, postgres_template: str) -> AsyncIterator[str]:
+    """A PostgreSQL database with the newest schema."""
+    async with new_database(postgres_server, postgres_template) as url:
+        yield url
 
 
 @pytest.fixture
-async def sqlite_url(tmp_path: Path) -> str:
-    """A SQLite database with the newest schema."""
-    url = f"sqlite:///{tmp_path / 'stories.db'}"
-    await upgrade(url)
+def empty_sqlite_url(tmp_path: Path) -> str:
+    """A file not yet made."""
+    return f"sqlite:///{tmp_path / 'stories.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request: pytest.FixtureRequest) -> str:
+    """A database of either kind without tables."""
+    url: str = request.getfixturevalue(f"empty_{request.param}_url")
     return url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A database of either kind with the newest schema."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def sqlite_url(migrated_database: Path, tmp_path: Path) -> str:
+    """A SQLite database with the newest schema."""
+    return f"sqlite:///{shutil.copy(migrated_database, tmp_path / 'stories.db')}"
 
 
 @pytest.fixture
