@@ -11,20 +11,19 @@ import contextlib
 import importlib.util
 import logging
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from filelock import FileLock, Timeout
-
 from bot.console.console import ConsolePlatform
-from bot.errors import DatabaseError, SettingsError
+from bot.errors import SettingsError
 from bot.queue import StoryQueue, open_queue
 from bot.service import Rules, StoryService
 from bot.settings import Settings
 from bot.store import open_store, upgrade
 from bot.store.database import parse_url, sqlite_path
+from bot.store.share import EVERYTHING, Share
+from bot.store.tenure import sole_tenure
 from bot.worker import StoryWriter
 from model.engine import Engine, EngineInfo
 from model.genres import GenreFileError, GenreTable, load_genres
@@ -65,6 +64,18 @@ def chosen_platforms(settings: Settings, asked: Sequence[str]) -> list[str]:
             )
     with_token = [name for name, token in tokens.items() if token is not None]
     return list(dict.fromkeys(asked)) or with_token or ["console"]
+
+
+def share_of(settings: Settings, platforms: Sequence[str]) -> Share:
+    """The communities that this process serves. Raises SettingsError."""
+    if sqlite_path(parse_url(settings.database_url)) is not None:
+        if settings.shards:
+            raise SettingsError(
+                "SHARD_IDS shares Discord's servers between processes, and one SQLite file serves "
+                "one process. Set DATABASE_URL to a PostgreSQL database, or leave SHARD_IDS empty."
+            )
+        return EVERYTHING
+    return Share(frozenset(platforms), settings.shards, settings.shard_count or 1)
 
 
 def genre_table(settings: Settings) -> GenreTable:
@@ -145,16 +156,17 @@ async def run_house(settings: Settings, platforms: Sequence[str], engine: Engine
     `engine` is the embedded worker's; None: workers are elsewhere.
     """
     genres = genre_table(settings)
-    with only_one_on(settings.database_url):
+    share = share_of(settings, platforms)
+    async with sole_tenure(settings.database_url, share) as lost:
         for line in await upgrade(settings.database_url):
             log.info("migrated the database: %s", line)
         async with AsyncExitStack() as stack:
-            store = await stack.enter_async_context(open_store(settings.database_url))
+            store = await stack.enter_async_context(open_store(settings.database_url, share))
             queue = await stack.enter_async_context(
                 open_queue(settings.queue_url, max_waiting=settings.queue_max_waiting)
             )
             rules = Rules.from_settings(settings)
-            tasks: dict[asyncio.Task[object], str] = {}
+            tasks: dict[asyncio.Future[Any], str] = {lost: "the right to serve"}
             if engine is not None:
                 worker = await stack.enter_async_context(_running(_work(engine, queue)))
                 tasks[worker] = "the worker"
@@ -192,7 +204,7 @@ async def _open_door(
     return TelegramPlatform(service, token.get_secret_value(), api_url=settings.telegram_api_url)
 
 
-async def _first_end(tasks: dict[asyncio.Task[object], str], stop: asyncio.Task[object]) -> None:
+async def _first_end(tasks: dict[asyncio.Future[Any], str], stop: asyncio.Task[object]) -> None:
     """Wait for the first to end; raises what it raised."""
     done, _ = await asyncio.wait({*tasks, stop}, return_when=asyncio.FIRST_COMPLETED)
     for task in done - {stop}:
@@ -234,30 +246,3 @@ async def _stop_asked(console: ConsolePlatform | None) -> AsyncIterator[asyncio.
     loop.add_signal_handler(signal.SIGINT, interrupt)
     async with _running(asked.wait()) as task:
         yield task
-
-
-@contextmanager
-def only_one_on(database_url: str) -> Iterator[None]:
-    """One running bot for each SQLite file: two would both write what is unfinished.
-
-    The lock ends with the process, however it ends. Raises DatabaseError.
-    """
-    path = sqlite_path(parse_url(database_url))
-    if path is None:
-        yield
-        return
-    lock = FileLock(Path(f"{path}.lock"), timeout=0)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise DatabaseError(
-            f"Another cliffhanger is running on {path}. Stop it first, or give this one another "
-            "DATABASE_URL."
-        ) from None
-    except OSError as error:
-        raise DatabaseError(f"Cannot write beside the database {path}: {error.strerror}.") from None
-    try:
-        yield
-    finally:
-        lock.release()

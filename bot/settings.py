@@ -6,9 +6,10 @@ A wrong value stops the start with the key, what is wrong and what is wanted.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.errors import SettingsError
@@ -42,6 +43,14 @@ class Settings(BaseSettings):
         None, description="Discord gateway to use instead of the official one (ws:// or wss://)."
     )
     telegram_token: SecretStr | None = Field(
+    shard_ids: str = Field(
+        "",
+        description="Which of Discord's shards this process serves, where several share a "
+        "PostgreSQL database: 0-3, or 0,2. Empty: all.",
+    )
+    shard_count: int | None = Field(
+        None, ge=1, description="How many shards there are in all; the same for each process."
+    )
         None, description="Bot token from @BotFather. Empty: no Telegram."
     )
     telegram_api_url: str | None = Field(
@@ -158,16 +167,65 @@ class Settings(BaseSettings):
     @classmethod
     def _is_socket_address(cls, value: str | None) -> str | None:
         return _begins_with(value, "ws://", "wss://")
+    @model_validator(mode="after")
+    def _shards_are_some_of_all(self) -> Self:
+        for shard in self.shards:
+            if self.shard_count is None:
+                raise ValueError("SHARD_IDS needs SHARD_COUNT, the number of shards in all")
+            if shard >= self.shard_count:
+                raise ValueError(
+                    f"SHARD_IDS names {shard}, but of SHARD_COUNT={self.shard_count} shards the "
+                    f"last is {self.shard_count - 1}"
+                )
+        return self
+
 
     def sampling(self, length: Length = "medium", seed: int = 0) -> SamplingParams:
         """The operator's sampling for a story of this length."""
         return SamplingParams(
             temperature=self.temperature,
+    @field_validator("shard_ids")
+    @classmethod
+    def _are_numbers(cls, value: str) -> str:
+        _numbers(value)
+        return value
+
             top_k=self.top_k,
             top_p=self.top_p,
             repetition_penalty=self.repetition_penalty,
             min_new_tokens=self.min_new_tokens,
             max_new_tokens={
+    @field_validator("telegram_webhook_listen")
+    @classmethod
+    def _is_host_and_port(cls, value: str) -> str:
+        try:
+            host, port = urlsplit(f"//{value}").hostname, urlsplit(f"//{value}").port
+        except ValueError:
+            host = port = None
+        if not host or not port or any(char in value for char in "/?#@"):
+            raise ValueError("must be an address and a port, such as 127.0.0.1:8081")
+        return value
+
+    @field_validator("telegram_webhook_secret")
+    @classmethod
+    def _is_webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", value.get_secret_value()):
+            raise ValueError("must be 1 to 256 of A-Z, a-z, 0-9, _ and -")
+        return value
+
+    @model_validator(mode="after")
+    def _webhook_is_whole(self) -> Self:
+        url = self.telegram_webhook_url
+        if url is not None:
+            if self.telegram_token is None:
+                raise ValueError("TELEGRAM_WEBHOOK_URL is set, TELEGRAM_TOKEN is not")
+            _check_webhook_url(url, is_public=self.telegram_api_url is None)
+            return self
+        for name in ("telegram_webhook_listen", "telegram_webhook_secret"):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name.upper()} is set, TELEGRAM_WEBHOOK_URL is not")
+        return self
+
                 "short": self.length_short,
                 "medium": self.length_medium,
                 "long": self.length_long,
@@ -189,8 +247,14 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
+    @property
+    def shards(self) -> frozenset[int]:
+        """`shard_ids`, taken apart."""
+        return _numbers(self.shard_ids)
+
         lines = [
-            f"{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in error.errors()
+            ": ".join([*(str(key).upper() for key in problem["loc"][:1]), problem["msg"]])
+            for problem in error.errors()
         ]
         raise SettingsError(_explain(lines)) from None
     except UnicodeDecodeError as error:
@@ -219,6 +283,17 @@ def _explain(lines: list[str]) -> str:
 
 # -- .env.example ------------------------------------------------------------------------------
 _HEADINGS = {
+def _numbers(ranges: str) -> frozenset[int]:
+    """The numbers of "0-3,7". Raises ValueError."""
+    numbers: set[int] = set()
+    for part in filter(None, (part.strip() for part in ranges.split(","))):
+        first, dash, last = part.partition("-")
+        if not (first.isdecimal() and (last.isdecimal() or not dash)):
+            raise ValueError("must be numbers and ranges of them, such as 0-3 or 0,2")
+        numbers.update(range(int(first), int(last or first) + 1))
+    return frozenset(numbers)
+
+
     "discord_token": "Platforms",
     "database_url": "Where things are kept",
     "model": "The model",

@@ -28,6 +28,7 @@ from bot.domain import (
     Tally,
     VoteValue,
 )
+from bot.store.share import EVERYTHING, Share
 
 
 class StoryStore(Protocol):
@@ -70,7 +71,8 @@ class StoryStore(Protocol):
     async def communities_with(
         self, platform: str, setting: str
     ) -> list[tuple[Community, CommunitySettings]]:
-        """Communities of a platform that ever changed a setting, with all of theirs."""
+        """Communities of a platform, served by this process, that ever changed a setting, with
+        all of theirs."""
         ...
 
     async def claim_famous(self, community_id: int, votes: int, *, since: float) -> Story | None:
@@ -158,7 +160,7 @@ class StoryStore(Protocol):
         ...
 
     async def unfinished_stories(self) -> list[Story]:
-        """queued and writing, oldest first."""
+        """queued and writing, oldest first; of communities that this process serves."""
         ...
 
     async def shared_story(self, story_id: int) -> Story | None:
@@ -226,7 +228,8 @@ class StoryStore(Protocol):
     async def add_post(self, post: Post) -> None: ...
 
     async def open_posts(self, platform: str) -> list[Post]:
-        """Posts that do not show their story's end yet, oldest first, pages in order."""
+        """Posts that do not show their story's end yet, oldest first, pages in order; of
+        communities that this process serves."""
         ...
 
     async def end_posts(self, story_id: int, platform: str) -> None:
@@ -253,14 +256,15 @@ class StoryStore(Protocol):
     async def save_note(self, key: str, value: str) -> None: ...
 
 
-def open_store(url: str) -> StoryStore:
-    """The store at `url`, such as `sqlite:///cliffhanger.db` or `postgresql://…`.
+def open_store(url: str, share: Share = EVERYTHING) -> StoryStore:
+    """The store at `url`, such as `sqlite:///cliffhanger.db` or `postgresql://…`, for a process
+    that serves `share`.
 
     Opens nothing yet. Raises SettingsError for a URL that names no known database.
     """
     from bot.store.store import SqlStore
 
-    return SqlStore(url)
+    return SqlStore(url, share=share)
 
 
 async def upgrade(url: str) -> list[str]:

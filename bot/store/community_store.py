@@ -12,6 +12,7 @@ from bot.community_settings import CommunitySettings
 from bot.domain import AuditEntry, Blocked, Case, Community, Member, Profile, Stats, Story
 from bot.store import figures, governance, people, reports, sharing
 from bot.store.database import Database
+from bot.store.share import Share
 from bot.store.whole import whole_calls
 
 
@@ -21,6 +22,7 @@ class CommunityStore:
 
     _db: Database
     _clock: Callable[[], float]
+    _share: Share
 
     async def community_settings(self, community_id: int) -> CommunitySettings:
         async with self._db.read() as connection:
@@ -78,7 +80,12 @@ class CommunityStore:
         self, platform: str, setting: str
     ) -> list[tuple[Community, CommunitySettings]]:
         async with self._db.read() as connection:
-            return await governance.communities_with(connection, platform, setting)
+            found = await governance.communities_with(connection, platform, setting)
+        return [
+            (community, settings)
+            for community, settings in found
+            if self._share.includes(community.platform, community.platform_id, community.is_private)
+        ]
 
     async def claim_famous(self, community_id: int, votes: int, *, since: float) -> Story | None:
         async with self._db.read() as connection:

@@ -36,7 +36,8 @@ from bot.store.community_store import CommunityStore
 from bot.store.database import Database, is_missing_reference, parse_url, sqlite_path, upsert
 from bot.store.migrate import missing_file, require_head
 from bot.store.rows import OPEN, is_open, is_readable, post_from, select_stories, story_from
-from bot.store.tables import BEST_FIRST, notes, posts, stories
+from bot.store.share import EVERYTHING, Share
+from bot.store.tables import BEST_FIRST, communities, notes, posts, stories
 from bot.store.whole import whole_calls
 
 _NEWER = ("story_id", "locale", "ended", "first_message_id")
@@ -49,9 +50,12 @@ _FEW = 1000
 class SqlStore(CommunityStore):
     """The `StoryStore` at a URL. `clock` tells the time in seconds since the Unix epoch."""
 
-    def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, url: str, clock: Callable[[], float] = time.time, share: Share = EVERYTHING
+    ) -> None:
         self._url = parse_url(url)
         self._clock = clock
+        self._share = share
 
     async def __aenter__(self) -> Self:
         path = sqlite_path(self._url)
@@ -174,9 +178,24 @@ class SqlStore(CommunityStore):
         return await self._stories(question.order_by(stories.c.id))
 
     async def unfinished_stories(self) -> list[Story]:
-        return await self._stories(
-            select_stories().where(stories.c.status.in_(OPEN)).order_by(stories.c.id)
-        )
+        unfinished = stories.c.status.in_(OPEN)
+        mine = await self._in_my_share(unfinished)
+        found = await self._stories(select_stories().where(unfinished).order_by(stories.c.id))
+        return [story for story in found if story.community_id in mine]
+
+    async def _in_my_share(self, condition: ColumnElement[bool]) -> set[int]:
+        """The communities of such stories that this process serves."""
+        async with self._db.read() as connection:
+            rows = await connection.execute(
+                select(communities).where(
+                    communities.c.id.in_(select(stories.c.community_id).where(condition))
+                )
+            )
+            return {
+                row.id
+                for row in rows
+                if self._share.includes(row.platform, row.platform_id, row.is_private)
+            }
 
     async def top_stories(
         self,
@@ -295,9 +314,11 @@ class SqlStore(CommunityStore):
                 raise
 
     async def open_posts(self, platform: str) -> list[Post]:
-        return await self._posts(
-            select(posts).where(posts.c.platform == platform, not_(posts.c.ended))
-        )
+        is_open = (posts.c.platform == platform) & not_(posts.c.ended)
+        shown = select(posts.c.story_id).where(is_open)
+        mine = await self._in_my_share(stories.c.id.in_(shown))
+        told = select(stories.c.id).where(stories.c.id.in_(shown), stories.c.community_id.in_(mine))
+        return await self._posts(select(posts).where(is_open, posts.c.story_id.in_(told)))
 
     async def end_posts(self, story_id: int, platform: str) -> None:
         async with self._db.write() as connection:
