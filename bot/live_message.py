@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 from bot.domain import StoryUpdate
+from bot.metrics import EDITS
 
 log = logging.getLogger(__name__)
 
@@ -113,16 +114,26 @@ class LiveMessage(Generic[Content]):
         contents = self._render(update)
         for index, content in enumerate(contents):
             if index >= len(self._shown):
-                await self._put(index, content, final)
+                await self._edit(index, content, final)
                 self._shown.append(content)
             elif self._shown[index] != content:
-                await self._put(index, content, final)
+                await self._edit(index, content, final)
                 self._shown[index] = content
         if final:
             while len(self._shown) > len(contents):
                 with suppress(MessageGone):
                     await self._remove(len(self._shown) - 1)
                 self._shown.pop()
+
+    async def _edit(self, index: int, content: Content, final: bool) -> None:
+        kind = "final" if final else "partial"
+        try:
+            await self._put(index, content, final)
+        except (EditLater, MessageGone) as refused:
+            outcome = "gone" if isinstance(refused, MessageGone) else "put_off"
+            EDITS.labels(kind, outcome).inc()
+            raise
+        EDITS.labels(kind, "made").inc()
 
     async def _back_off(self, later: EditLater) -> None:
         self._pause_s = min(self._pause_s * 2, MAX_PAUSE_S)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 
+from bot import metrics
 from bot.domain import Status, Story, StoryUpdate
 from bot.errors import Stopping, StoryNotFound
 from bot.follower import MAX_ATTEMPTS, Follower
@@ -63,6 +64,7 @@ class OpenStories:
         await follower.submit(even_if_full=even_if_full)
         if self.is_stopping:  # since it was asked for; nobody would wait for the follower
             raise Stopping
+        metrics.STORIES_ASKED.labels(story.genre).inc()
         self._followers[story.id] = follower
         task = asyncio.create_task(follower.run())
         self._tasks.add(task)
@@ -76,6 +78,9 @@ class OpenStories:
         if not task.cancelled() and (error := task.exception()):
             log.error("story %d is open but lost until a restart", story.id, exc_info=error)
             feed.publish(StoryUpdate(replace(story, status=Status.FAILED, failure="failure-lost")))
+        ended = feed.latest.story
+        if not ended.status.is_open:
+            metrics.STORIES_ENDED.labels(ended.genre, ended.status).inc()
         feed.close()
 
     async def stop(self) -> None:

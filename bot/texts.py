@@ -13,6 +13,7 @@ from typing import Any
 
 from fluent.runtime import FluentBundle, FluentResource
 
+from bot import metrics
 from bot.errors import MemberError
 
 LOCALES = Path(__file__).parent / "locales"
@@ -36,6 +37,7 @@ def say(key: str, locale: str = DEFAULT, /, **values: str | int | float) -> str:
 
 def explain(error: MemberError, locale: str = DEFAULT) -> str:
     """The sentence a member reads about an error."""
+    metrics.REFUSALS.labels(type(error).__name__).inc()
     return say(error.key, locale, **error.values)
 
 

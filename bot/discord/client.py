@@ -24,6 +24,7 @@ from bot.discord.command_tree import StoryTree
 from bot.discord.gazette import GazetteDesk
 from bot.discord.moderate_panel import MODERATE_FORMS, MODERATE_ITEMS
 from bot.discord.pressable import submit
+from bot.discord.requests import counted_requests
 from bot.discord.settings_panel import SETTINGS_FORMS, SETTINGS_ITEMS
 from bot.discord.sharing import SHARING_ITEMS
 from bot.discord.story_desk import StoryDesk
@@ -74,6 +75,7 @@ class DiscordBot(discord.AutoShardedClient):
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
             max_messages=None,
+            http_trace=counted_requests(),
         )
         self.service = service
         self.desk = desk(service, self)
@@ -146,6 +148,11 @@ class DiscordPlatform:
     async def __aexit__(self, *exc: object) -> None:
         if self._begun:  # discord.py cannot close a client that never began to log in
             await self.bot.close()
+
+    def is_connected(self) -> bool:
+        """Whether every shard hears Discord now."""
+        shards = self.bot.shards.values()
+        return self.bot.is_ready() and not any(shard.is_closed() for shard in shards)
 
     async def run(self) -> None:
         """Serve until cancelled. Waits where Discord is not to be reached, and takes lost
