@@ -42,7 +42,6 @@ class Settings(BaseSettings):
     discord_gateway_url: str | None = Field(
         None, description="Discord gateway to use instead of the official one (ws:// or wss://)."
     )
-    telegram_token: SecretStr | None = Field(
     shard_ids: str = Field(
         "",
         description="Which of Discord's shards this process serves, where several share a "
@@ -51,6 +50,7 @@ class Settings(BaseSettings):
     shard_count: int | None = Field(
         None, ge=1, description="How many shards there are in all; the same for each process."
     )
+    telegram_token: SecretStr | None = Field(
         None, description="Bot token from @BotFather. Empty: no Telegram."
     )
     telegram_api_url: str | None = Field(
@@ -153,20 +153,6 @@ class Settings(BaseSettings):
         "INFO", description="How much to log."
     )
 
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _upper(cls, value: Any) -> Any:
-        return value.upper() if isinstance(value, str) else value
-
-    @field_validator("discord_api_url", "telegram_api_url", "engine_url")
-    @classmethod
-    def _is_web_address(cls, value: str | None) -> str | None:
-        return _begins_with(value, "http://", "https://")
-
-    @field_validator("discord_gateway_url")
-    @classmethod
-    def _is_socket_address(cls, value: str | None) -> str | None:
-        return _begins_with(value, "ws://", "wss://")
     @model_validator(mode="after")
     def _shards_are_some_of_all(self) -> Self:
         for shard in self.shards:
@@ -179,59 +165,47 @@ class Settings(BaseSettings):
                 )
         return self
 
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
 
-    def sampling(self, length: Length = "medium", seed: int = 0) -> SamplingParams:
-        """The operator's sampling for a story of this length."""
-        return SamplingParams(
-            temperature=self.temperature,
     @field_validator("shard_ids")
     @classmethod
     def _are_numbers(cls, value: str) -> str:
         _numbers(value)
         return value
 
+    @field_validator("discord_api_url", "telegram_api_url", "engine_url")
+    @classmethod
+    def _is_web_address(cls, value: str | None) -> str | None:
+        return _begins_with(value, "http://", "https://")
+
+    @field_validator("discord_gateway_url")
+    @classmethod
+    def _is_socket_address(cls, value: str | None) -> str | None:
+        return _begins_with(value, "ws://", "wss://")
+
+    def sampling(self, length: Length = "medium", seed: int = 0) -> SamplingParams:
+        """The operator's sampling for a story of this length."""
+        return SamplingParams(
+            temperature=self.temperature,
             top_k=self.top_k,
             top_p=self.top_p,
             repetition_penalty=self.repetition_penalty,
             min_new_tokens=self.min_new_tokens,
             max_new_tokens={
-    @field_validator("telegram_webhook_listen")
-    @classmethod
-    def _is_host_and_port(cls, value: str) -> str:
-        try:
-            host, port = urlsplit(f"//{value}").hostname, urlsplit(f"//{value}").port
-        except ValueError:
-            host = port = None
-        if not host or not port or any(char in value for char in "/?#@"):
-            raise ValueError("must be an address and a port, such as 127.0.0.1:8081")
-        return value
-
-    @field_validator("telegram_webhook_secret")
-    @classmethod
-    def _is_webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", value.get_secret_value()):
-            raise ValueError("must be 1 to 256 of A-Z, a-z, 0-9, _ and -")
-        return value
-
-    @model_validator(mode="after")
-    def _webhook_is_whole(self) -> Self:
-        url = self.telegram_webhook_url
-        if url is not None:
-            if self.telegram_token is None:
-                raise ValueError("TELEGRAM_WEBHOOK_URL is set, TELEGRAM_TOKEN is not")
-            _check_webhook_url(url, is_public=self.telegram_api_url is None)
-            return self
-        for name in ("telegram_webhook_listen", "telegram_webhook_secret"):
-            if getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(f"{name.upper()} is set, TELEGRAM_WEBHOOK_URL is not")
-        return self
-
                 "short": self.length_short,
                 "medium": self.length_medium,
                 "long": self.length_long,
             }[length],
             seed=seed,
         )
+
+    @property
+    def shards(self) -> frozenset[int]:
+        """`shard_ids`, taken apart."""
+        return _numbers(self.shard_ids)
 
     @property
     def banned(self) -> tuple[str, ...]:
@@ -247,11 +221,6 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
-    @property
-    def shards(self) -> frozenset[int]:
-        """`shard_ids`, taken apart."""
-        return _numbers(self.shard_ids)
-
         lines = [
             ": ".join([*(str(key).upper() for key in problem["loc"][:1]), problem["msg"]])
             for problem in error.errors()
@@ -269,6 +238,17 @@ def load_settings(**overrides: Any) -> Settings:
     return settings
 
 
+def _numbers(ranges: str) -> frozenset[int]:
+    """The numbers of "0-3,7". Raises ValueError."""
+    numbers: set[int] = set()
+    for part in filter(None, (part.strip() for part in ranges.split(","))):
+        first, dash, last = part.partition("-")
+        if not (first.isdecimal() and (last.isdecimal() or not dash)):
+            raise ValueError("must be numbers and ranges of them, such as 0-3 or 0,2")
+        numbers.update(range(int(first), int(last or first) + 1))
+    return frozenset(numbers)
+
+
 def _begins_with(value: str | None, *schemes: str) -> str | None:
     if value is not None and not value.lower().startswith(schemes):
         raise ValueError(f"must begin with {' or '.join(schemes)}")
@@ -283,17 +263,6 @@ def _explain(lines: list[str]) -> str:
 
 # -- .env.example ------------------------------------------------------------------------------
 _HEADINGS = {
-def _numbers(ranges: str) -> frozenset[int]:
-    """The numbers of "0-3,7". Raises ValueError."""
-    numbers: set[int] = set()
-    for part in filter(None, (part.strip() for part in ranges.split(","))):
-        first, dash, last = part.partition("-")
-        if not (first.isdecimal() and (last.isdecimal() or not dash)):
-            raise ValueError("must be numbers and ranges of them, such as 0-3 or 0,2")
-        numbers.update(range(int(first), int(last or first) + 1))
-    return frozenset(numbers)
-
-
     "discord_token": "Platforms",
     "database_url": "Where things are kept",
     "model": "The model",
