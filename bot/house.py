@@ -198,10 +198,16 @@ async def _open_door(
 
         return await stack.enter_async_context(DiscordPlatform(service, settings))
     from bot.telegram.application import TelegramPlatform
+    from bot.telegram.webhook import WebhookAddress
 
     token = settings.telegram_token
     assert token is not None  # noqa: S101 (chosen_platforms has seen to it)
-    return TelegramPlatform(service, token.get_secret_value(), api_url=settings.telegram_api_url)
+    return TelegramPlatform(
+        service,
+        token.get_secret_value(),
+        api_url=settings.telegram_api_url,
+        webhook=WebhookAddress.of(settings),
+    )
 
 
 async def _first_end(tasks: dict[asyncio.Future[Any], str], stop: asyncio.Task[object]) -> None:

@@ -5,6 +5,7 @@ A wrong value stops the start with the key, what is wrong and what is wanted.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -55,6 +56,19 @@ class Settings(BaseSettings):
     )
     telegram_api_url: str | None = Field(
         None, description="Telegram Bot API server to use instead of the official one."
+    )
+    telegram_webhook_url: str | None = Field(
+        None,
+        description="Address on which Telegram brings updates, through a proxy of yours "
+        "(https://bot.example/telegram). Empty: they are fetched by long polling.",
+    )
+    telegram_webhook_listen: str = Field(
+        "127.0.0.1:8081", description="Where the bot listens for that proxy, by plain HTTP."
+    )
+    telegram_webhook_secret: SecretStr | None = Field(
+        None,
+        description="What shows that it is Telegram who calls: 1 to 256 of A-Z, a-z, 0-9, _ and -. "
+        "Empty: made of the token.",
     )
 
     # -- where things are kept -----------------------------------------------------------------
@@ -181,6 +195,37 @@ class Settings(BaseSettings):
     def _is_web_address(cls, value: str | None) -> str | None:
         return _begins_with(value, "http://", "https://")
 
+    @field_validator("telegram_webhook_listen")
+    @classmethod
+    def _is_host_and_port(cls, value: str) -> str:
+        try:
+            host, port = urlsplit(f"//{value}").hostname, urlsplit(f"//{value}").port
+        except ValueError:
+            host = port = None
+        if not host or not port or any(char in value for char in "/?#@"):
+            raise ValueError("must be an address and a port, such as 127.0.0.1:8081")
+        return value
+
+    @field_validator("telegram_webhook_secret")
+    @classmethod
+    def _is_webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", value.get_secret_value()):
+            raise ValueError("must be 1 to 256 of A-Z, a-z, 0-9, _ and -")
+        return value
+
+    @model_validator(mode="after")
+    def _webhook_is_whole(self) -> Self:
+        url = self.telegram_webhook_url
+        if url is not None:
+            if self.telegram_token is None:
+                raise ValueError("TELEGRAM_WEBHOOK_URL is set, TELEGRAM_TOKEN is not")
+            _check_webhook_url(url, is_public=self.telegram_api_url is None)
+            return self
+        for name in ("telegram_webhook_listen", "telegram_webhook_secret"):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name.upper()} is set, TELEGRAM_WEBHOOK_URL is not")
+        return self
+
     @field_validator("discord_gateway_url")
     @classmethod
     def _is_socket_address(cls, value: str | None) -> str | None:
@@ -253,6 +298,22 @@ def _begins_with(value: str | None, *schemes: str) -> str | None:
     if value is not None and not value.lower().startswith(schemes):
         raise ValueError(f"must begin with {' or '.join(schemes)}")
     return value
+
+
+WEBHOOK_PORTS = (443, 80, 88, 8443)
+"""What Telegram's own servers call (core.telegram.org/bots/api#setwebhook)."""
+
+
+def _check_webhook_url(url: str, *, is_public: bool) -> None:
+    """A Bot API server of one's own may call by plain HTTP, and any port."""
+    parts = urlsplit(url)
+    if parts.username or parts.password or parts.query or parts.fragment or not parts.hostname:
+        raise ValueError("TELEGRAM_WEBHOOK_URL must be an address and a path alone")
+    if parts.scheme != "https" and (is_public or parts.scheme != "http"):
+        raise ValueError("TELEGRAM_WEBHOOK_URL must begin with https://")
+    if is_public and (parts.port or 443) not in WEBHOOK_PORTS:
+        ports = ", ".join(map(str, WEBHOOK_PORTS))
+        raise ValueError(f"TELEGRAM_WEBHOOK_URL: Telegram calls no other ports than {ports}")
 
 
 def _explain(lines: list[str]) -> str:

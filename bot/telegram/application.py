@@ -1,4 +1,5 @@
-"""Telegram as a platform: PTB's Application with our handlers, pace and polling, from start to end.
+"""Telegram as a platform: PTB's Application with our handlers, pace and way to updates, from start
+to end.
 
 Opened in whatever event loop runs it, beside other platforms; the composition root calls `run`.
 Knows no command.
@@ -48,6 +49,7 @@ from bot.telegram.reports import Reports
 from bot.telegram.settings_panel import SettingsPanel
 from bot.telegram.story_handlers import StoryHandlers
 from bot.telegram.story_links import StoryLinks
+from bot.telegram.webhook import Webhook, WebhookAddress
 from bot.texts import DEFAULT, languages, say
 
 log = logging.getLogger(__name__)
@@ -71,6 +73,7 @@ class TelegramPlatform:
 
     Args:
         api_url: a Bot API server in place of Telegram's own.
+        webhook: where Telegram brings updates; None: they are fetched by long polling.
         clock, sleep: time, for tests that have none to lose.
     """
 
@@ -80,6 +83,7 @@ class TelegramPlatform:
         token: str,
         *,
         api_url: str | None = None,
+        webhook: WebhookAddress | None = None,
         limits: FloodLimits | None = None,
         pace: Pace | None = None,
         clock: Clock = time.monotonic,
@@ -88,6 +92,7 @@ class TelegramPlatform:
         self._service = service
         self._token = token
         self._api_url = (api_url or API_URL).rstrip("/")
+        self._webhook = webhook
         self._limits = limits
         self._pace = pace or Pace()
         self._clock = clock
@@ -98,7 +103,8 @@ class TelegramPlatform:
     async def run(self) -> None:
         """Serve until cancelled; then stop without losing an update or an answer under way.
 
-        Raises PlatformError for a wrong token, or if another process polls with the same one.
+        Raises PlatformError for a wrong token, a webhook that Telegram refuses, or if another
+        process takes this bot's updates.
         """
         if not _TOKEN.fullmatch(self._token):
             raise PlatformError(REFUSED)
@@ -108,15 +114,22 @@ class TelegramPlatform:
         self._add_handlers(app, live)
         try:
             await until_reached(app.initialize, self._sleep)
-            await until_reached(app.bot.delete_webhook, self._sleep)
             await app.start()
             await self._publish_commands(app)
             await live.resume()
-            log.info("Telegram: serving as @%s", app.bot.username)
-            self.started.set()
-            await Polling(app.bot, app.update_queue.put, sleep=self._sleep, clock=self._clock).run()
+            async with self._intake(app) as intake:
+                log.info("Telegram: serving as @%s", app.bot.username)
+                self.started.set()
+                await intake.run()
         finally:
             await _stop(app, live)
+
+    def _intake(self, app: App) -> Polling | Webhook:
+        """The way updates come in."""
+        put = app.update_queue.put
+        if self._webhook is not None:
+            return Webhook(app.bot, put, self._webhook, sleep=self._sleep)
+        return Polling(app.bot, put, sleep=self._sleep, clock=self._clock)
 
     def _build(self) -> App:
         limiter = TelegramRateLimiter(self._limits, clock=self._clock, sleep=self._sleep)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
+from typing import Self
 
 from telegram import Bot, Update
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError, TimedOut
@@ -73,7 +74,7 @@ async def until_reached(request: Callable[[], Awaitable[object]], sleep: Sleep) 
 
 
 class Polling:
-    """getUpdates, again and again."""
+    """getUpdates, again and again. Open with `async with`, then `run`."""
 
     def __init__(
         self,
@@ -91,13 +92,23 @@ class Polling:
         self._pauses = Pauses()
         self._conflicts: deque[float] = deque(maxlen=CONFLICTS)
 
+    async def __aenter__(self) -> Self:
+        """Take away a webhook left behind, as nothing can be fetched while one is set."""
+        await until_reached(self._bot.delete_webhook, self._sleep)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Tell Telegram which updates were taken, so that they do not come again."""
+        if self._offset:
+            with suppress(TelegramError):
+                await self._bot.get_updates(
+                    offset=self._offset, timeout=0, limit=1, allowed_updates=ALLOWED_UPDATES
+                )
+
     async def run(self) -> None:
         """Poll until cancelled. Raises PlatformError for a wrong token or another poller."""
-        try:
-            while True:
-                await self._poll()
-        finally:
-            await self._confirm()
+        while True:
+            await self._poll()
 
     async def _poll(self) -> None:
         try:
@@ -128,11 +139,3 @@ class Polling:
                 raise PlatformError(CONFLICT) from None
         log.warning("updates could not be fetched: %s", error)
         return self._pauses.next()
-
-    async def _confirm(self) -> None:
-        """Tell Telegram which updates were taken, so that they do not come again."""
-        if self._offset:
-            with suppress(TelegramError):
-                await self._bot.get_updates(
-                    offset=self._offset, timeout=0, limit=1, allowed_updates=ALLOWED_UPDATES
-                )

@@ -85,6 +85,15 @@ def test_settings_do_not_change() -> None:
         ("COOLDOWN_S", "inf", "finite number"),
         ("DISCORD_API_URL", "discord.example", "must begin with http:// or https://"),
         ("TELEGRAM_API_URL", "ftp://telegram.example", "must begin with http:// or https://"),
+        ("TELEGRAM_WEBHOOK_LISTEN", "8081", "an address and a port"),
+        ("TELEGRAM_WEBHOOK_LISTEN", "127.0.0.1:many", "an address and a port"),
+        ("TELEGRAM_WEBHOOK_LISTEN", "127.0.0.1:0", "an address and a port"),
+        ("TELEGRAM_WEBHOOK_LISTEN", "127.0.0.1:81/x", "an address and a port"),
+        ("TELEGRAM_WEBHOOK_LISTEN", "0.0.0.0:81", "is set, TELEGRAM_WEBHOOK_URL is not"),
+        ("TELEGRAM_WEBHOOK_SECRET", "two words", "must be 1 to 256 of A-Z"),
+        ("TELEGRAM_WEBHOOK_SECRET", "x" * 257, "must be 1 to 256 of A-Z"),
+        ("TELEGRAM_WEBHOOK_SECRET", "s3cret", "is set, TELEGRAM_WEBHOOK_URL is not"),
+        ("TELEGRAM_WEBHOOK_URL", "https://bot.example", "TELEGRAM_TOKEN is not"),
         ("DISCORD_GATEWAY_URL", "https://gateway.example", "must begin with ws:// or wss://"),
         ("ENGINE_URL", "localhost:8000/v1", "must begin with http:// or https://"),
         ("ENGINE_GENRE_TOKENS", "maybe", "'auto', 'yes' or 'no'"),
@@ -100,6 +109,31 @@ def test_a_wrong_value_is_named_with_what_is_wanted(
     (line,) = [line for line in str(refused.value).splitlines() if key in line]
     assert wanted in line
     assert ".env.example" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("http://bot.example/hook", "must begin with https://"),
+        ("bot.example", "an address and a path alone"),
+        ("https:///hook", "an address and a path alone"),
+        ("https://me:pw@bot.example/", "an address and a path alone"),
+        ("https://bot.example/hook?a=1", "an address and a path alone"),
+        ("https://bot.example:9000/hook", "no other ports than 443, 80, 88, 8443"),
+    ],
+)
+def test_a_webhook_that_telegram_cannot_call_is_named(url: str, wanted: str) -> None:
+    with pytest.raises(SettingsError, match=f"TELEGRAM_WEBHOOK_URL.*{wanted}"):
+        load_settings(telegram_token="7:x", telegram_webhook_url=url)
+
+
+@pytest.mark.parametrize("url", ["https://bot.example:8443/hook", "https://bot.example"])
+def test_a_webhook_that_telegram_can_call(url: str) -> None:
+    assert load_settings(telegram_token="7:x", telegram_webhook_url=url)
+    local = "http://10.0.0.7:9000/hook"
+    assert load_settings(
+        telegram_token="7:x", telegram_webhook_url=local, telegram_api_url="http://10.0.0.1:8081"
+    )
 
 
 def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,6 +116,7 @@ class FakeTelegram:
 
     async def __aexit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         self.updates.wake()
+        await self.updates.close()
         if self._runner:
             await self._runner.cleanup()
         if kind is None:
@@ -448,7 +449,7 @@ class FakeTelegram:
         return True
 
     def _set_webhook(self, params: dict[str, Any], files: dict[str, Any]) -> bool:
-        self.updates.webhook_url = params["url"]
+        self.updates.set_webhook(params)
         return True
 
     def _get_webhook_info(self, params: dict[str, Any], files: dict[str, Any]) -> dict[str, Any]:
@@ -456,6 +457,7 @@ class FakeTelegram:
             "url": self.updates.webhook_url,
             "has_custom_certificate": False,
             "pending_update_count": len(self.updates),
+            **self.updates.last_error,
         }
 
 

@@ -307,6 +307,7 @@ async def test_a_second_poller_ends_the_first_with_409(fake: FakeTelegram, bot: 
 
 
 async def test_a_webhook_stands_in_the_way_of_polling(fake: FakeTelegram, bot: Bot) -> None:
+    fake.updates.resolve = {"https://example.org": "http://127.0.0.1:1"}
     await bot.set_webhook("https://example.org/hook")
     with pytest.raises(Conflict):
         await bot.get_updates()

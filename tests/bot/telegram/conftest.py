@@ -21,6 +21,7 @@ from bot.service import Rules, StoryService
 from bot.settings import load_settings
 from bot.store import StoryStore, open_store, upgrade
 from bot.telegram.application import TelegramPlatform
+from bot.telegram.webhook import WebhookAddress
 from bot.worker import StoryWriter
 from model.genres import DEFAULT_GENRES
 from model.scripted_engine import ScriptedEngine
@@ -81,6 +82,7 @@ class Street:
         engine: ScriptedEngine | None = None,
         *,
         worker: bool = True,
+        webhook: WebhookAddress | None = None,
         **settings: Any,
     ) -> AsyncIterator[House]:
         """Open the bot, and leave it as a stop would."""
@@ -94,17 +96,24 @@ class Street:
         ):
             writer = StoryWriter(engine, publish_interval_s=0.0)
             work = [queue.work(writer)] if worker else []
-            platform = self.platform(service)
+            platform = self.platform(service, webhook=webhook)
             async with _running(*work), _running(platform.run()) as (running,):
                 await _first(platform.started.wait(), running)
                 yield House(service, store, platform, running)
 
-    def platform(self, service: StoryService, token: str | None = None) -> TelegramPlatform:
+    def platform(
+        self,
+        service: StoryService,
+        token: str | None = None,
+        *,
+        webhook: WebhookAddress | None = None,
+    ) -> TelegramPlatform:
         """The door alone."""
         return TelegramPlatform(
             service,
             token or self.telegram.token,
             api_url=self.telegram.url,
+            webhook=webhook,
             clock=self.clock,
             sleep=self.clock.sleep,
         )

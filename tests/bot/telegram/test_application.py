@@ -86,6 +86,7 @@ async def test_polling_goes_on_after_an_outage(street: Street, house: House) -> 
 
 
 async def test_a_webhook_left_behind_is_taken_away(street: Street) -> None:
+    street.telegram.updates.resolve = {"https://example.org": "http://127.0.0.1:1"}
     async with Bot(street.telegram.token, base_url=f"{street.telegram.url}/bot") as bot:
         await bot.set_webhook("https://example.org/hook")
     ann = street.telegram.add_user("Ann")

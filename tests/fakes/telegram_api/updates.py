@@ -1,19 +1,28 @@
-"""The queue of updates behind getUpdates: offsets, long polling, and two pollers in conflict.
+"""The queue of updates: offsets, long polling, two pollers in conflict, and webhooks.
 
-Knows neither chats nor HTTP; an update is plain data with an `update_id`.
+Knows no chats; an update is plain data with an `update_id`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 from typing import Any
+from urllib.parse import urlsplit
 
+import aiohttp
 from fakes.telegram_api.methods import ApiError
 
 Update = dict[str, Any]
 
 # getUpdates: an empty `allowed_updates` means all kinds except these.
 _ONLY_ON_REQUEST = {"chat_member", "message_reaction", "message_reaction_count"}
+# core.telegram.org/bots/api#setwebhook
+WEBHOOK_PORTS = {443, 80, 88, 8443}
+_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
+SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"
+_AGAIN_S = 0.05
 
 
 class UpdateQueue:
@@ -27,8 +36,15 @@ class UpdateQueue:
         self._poll: object | None = None
         """The latest poll being waited on."""
         self.webhook_url = ""
+        self.secret = ""
+        self.resolve: dict[str, str] = {}
+        """Where the proxies of public addresses (`https://bot.example`) pass requests on to."""
+        self.answers: list[int] = []
+        """What the webhook answered; 0: nothing."""
+        self.last_error: dict[str, Any] = {}
         self.confirmed = 0
         """The highest update id that a later offset has confirmed."""
+        self._delivery: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -72,6 +88,62 @@ class UpdateQueue:
         finally:
             if self._poll is poll:
                 self._poll = None
+
+    def set_webhook(self, params: dict[str, Any]) -> None:
+        """From now on every update is brought to `url`, in order, until it is taken."""
+        url = urlsplit(params["url"])
+        if url.scheme != "https":
+            raise ApiError(400, "Bad Request: bad webhook: HTTPS url must be provided for webhook")
+        if (url.port or 443) not in WEBHOOK_PORTS:
+            raise ApiError(
+                400, "Bad Request: bad webhook: webhook can be set up only on ports 80, 88, ..."
+            )
+        if f"{url.scheme}://{url.netloc}" not in self.resolve:
+            raise ApiError(400, "Bad Request: bad webhook: Failed to resolve host")
+        secret = params.get("secret_token", "")
+        if secret and not _SECRET.fullmatch(secret):
+            raise ApiError(400, "Bad Request: secret token contains unallowed characters")
+        self.webhook_url, self.secret = params["url"], secret
+        self._allowed = params.get("allowed_updates", self._allowed)
+        self._arrived.set()
+        if self._delivery is None:
+            self._delivery = asyncio.create_task(self._deliver())
+
+    async def close(self) -> None:
+        """Bring no more."""
+        if self._delivery is not None:
+            self._delivery.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._delivery
+
+    async def _deliver(self) -> None:
+        async with aiohttp.ClientSession() as session:
+            while True:
+                if not self._pending or not self.webhook_url:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+                    continue
+                update = self._pending[0]
+                if await self.bring(session, update, self.secret) == 200:
+                    self._pending = [one for one in self._pending if one is not update]
+                    self.confirmed = max(self.confirmed, update["update_id"])
+                else:
+                    await asyncio.sleep(_AGAIN_S)
+
+    async def bring(self, session: aiohttp.ClientSession, update: Update, secret: str) -> int:
+        """Carry an update to the webhook; the status it answers, 0 for none."""
+        url = urlsplit(self.webhook_url)
+        there = self.resolve[f"{url.scheme}://{url.netloc}"] + url.path
+        headers = {SECRET_HEADER: secret} if secret else {}
+        try:
+            async with session.post(there, json=update, headers=headers) as response:
+                status, why = response.status, f"Wrong response from the webhook: {response.status}"
+        except aiohttp.ClientError as error:
+            status, why = 0, f"Connection failed: {type(error).__name__}"
+        self.answers.append(status)
+        if status != 200:
+            self.last_error = {"last_error_date": 4_000_000_000, "last_error_message": why}
+        return status
 
     def _confirm(self, offset: int) -> None:
         if offset < 0:
