@@ -58,13 +58,16 @@ _in_a_sentence = _InASentence()
 
 
 class DiscordBot(discord.AutoShardedClient):
-    """One client for every server. Open with `async with`, then `start`."""
+    """One client for every server, or for those of some shards. Open with `async with`, then
+    `start`."""
 
     def __init__(
         self,
         service: StoryService,
         *,
         gateway_url: str | None = None,
+        shard_ids: list[int] | None = None,
+        shard_count: int | None = None,
         desk: Callable[[StoryService, discord.Client], StoryDesk] = StoryDesk,
     ) -> None:
         # Nobody needs to hear at every start that the libraries for voice are absent.
@@ -76,6 +79,8 @@ class DiscordBot(discord.AutoShardedClient):
             chunk_guilds_at_startup=False,
             max_messages=None,
             http_trace=counted_requests(),
+            shard_ids=shard_ids,
+            shard_count=shard_count,
         )
         self.service = service
         self.desk = desk(service, self)
@@ -136,7 +141,12 @@ class DiscordPlatform:
         for name in ("discord.shard", "discord.client"):
             logging.getLogger(name).addFilter(_in_a_sentence)  # the same one is added once
         self._make_bot = partial(
-            DiscordBot, service, gateway_url=settings.discord_gateway_url, desk=desk
+            DiscordBot,
+            service,
+            gateway_url=settings.discord_gateway_url,
+            shard_ids=sorted(settings.shards) or None,
+            shard_count=settings.shard_count,
+            desk=desk,
         )
         self._sleep = sleep
         self._begun = False
