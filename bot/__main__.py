@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import logging
 import random
 import sys
 import time
@@ -19,7 +18,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import (
     BarColumn,
     Progress,
@@ -29,6 +27,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from bot import logs
 from bot.doctor import Finding, examine
 from bot.errors import MemberError, OperatorError
 from bot.house import (
@@ -60,10 +59,6 @@ app.add_typer(model_app, name="model")
 app.add_typer(db_app, name="db")
 for _group in entry_points(group="cliffhanger.commands"):  # `train`, which bot does not know
     app.add_typer(_group.load(), name=_group.name)
-
-QUIET = ("aiosqlite", "alembic", "discord", "filelock", "httpcore", "httpx", "telegram")
-"""Libraries that log no more than warnings, at DEBUG too: what else they say holds tokens,
-members' words, or nothing new."""
 
 stdout = Console(highlight=False)
 stderr = Console(stderr=True, highlight=False)
@@ -103,20 +98,8 @@ def options(
 
 def _settings() -> Settings:
     settings = load_settings()
-    _log_at(settings.log_level)
+    logs.set_up(settings.log_level, settings.log_format, settings.secrets)
     return settings
-
-
-def _log_at(level: str) -> None:
-    """Log to standard error: in colour for a person, in plain lines for a file or a journal."""
-    handler: logging.Handler = RichHandler(console=stderr, show_path=False)
-    form = "%(name)s: %(message)s"
-    if not stderr.is_terminal:
-        handler = logging.StreamHandler()
-        form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=level, format=form, handlers=[handler], force=True)
-    for noisy in QUIET:
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.root.level))
 
 
 # -- serving -----------------------------------------------------------------------------------
@@ -141,7 +124,8 @@ def run(
     else:
         _fetch_model(settings)
     if platforms == ["console"] and settings.log_level == "INFO":
-        _log_at("WARNING")  # the console's own words come first
+        # The console's own words come first.
+        logs.set_up("WARNING", settings.log_format, settings.secrets)
     engine = None if no_worker else make_engine(settings)
     raise typer.Exit(asyncio.run(run_house(settings, platforms, engine)))
 

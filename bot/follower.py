@@ -17,6 +17,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 
 from bot.domain import Provenance, Relation, Status, Story, StoryUpdate
 from bot.errors import StoreBusy
+from bot.logs import about_story
 from bot.moderation import WordList
 from bot.queue import Job, JobUpdate, StoryQueue
 from bot.store import StoryStore
@@ -110,6 +111,7 @@ class Follower:
 
         Cancelled, as at a stop, it hands an attempt under way back: only a crash counts as one.
         """
+        about_story(self._story.id)
         try:
             await self._follow()
         except asyncio.CancelledError:

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bot.console.console import ConsolePlatform
 from bot.errors import SettingsError
+from bot.health import Check, serving
+from bot.observed import ObservedEngine, observed_queue, observed_store
 from bot.queue import StoryQueue, open_queue
 from bot.service import Rules, StoryService
 from bot.settings import Settings
-from bot.store import open_store, upgrade
+from bot.store import StoryStore, open_store, upgrade
 from bot.store.database import parse_url, sqlite_path
 from bot.store.share import EVERYTHING, Share
 from bot.store.tenure import sole_tenure
@@ -45,6 +47,10 @@ class Platform(Protocol):
 
     async def run(self) -> None:
         """Serve until cancelled, or until there is nothing more to serve."""
+        ...
+
+    def is_connected(self) -> bool:
+        """Whether members reach the bot here now."""
         ...
 
 
@@ -161,10 +167,17 @@ async def run_house(settings: Settings, platforms: Sequence[str], engine: Engine
         for line in await upgrade(settings.database_url):
             log.info("migrated the database: %s", line)
         async with AsyncExitStack() as stack:
-            store = await stack.enter_async_context(open_store(settings.database_url, share))
-            queue = await stack.enter_async_context(
-                open_queue(settings.queue_url, max_waiting=settings.queue_max_waiting)
+            store = observed_store(
+                await stack.enter_async_context(open_store(settings.database_url, share))
             )
+            queue = observed_queue(
+                await stack.enter_async_context(
+                    open_queue(settings.queue_url, max_waiting=settings.queue_max_waiting)
+                )
+            )
+            checks = _checks(store, queue)
+            if settings.metrics_at is not None:
+                await stack.enter_async_context(serving(*settings.metrics_at, checks, queue))
             rules = Rules.from_settings(settings)
             tasks: dict[asyncio.Future[Any], str] = {lost: "the right to serve"}
             if engine is not None:
@@ -177,6 +190,7 @@ async def run_house(settings: Settings, platforms: Sequence[str], engine: Engine
                     door: Platform = console
                 else:
                     door = await _open_door(stack, name, service, settings)
+                checks[name] = _is_connected(door)
                 tasks[await stack.enter_async_context(_running(door.run()))] = name
             stop = await stack.enter_async_context(_stop_asked(console))
             await _first_end(tasks, stop)
@@ -187,7 +201,27 @@ async def _work(engine: Engine, queue: StoryQueue) -> None:
     async with engine:
         info = engine.info
         log.info("writing with %s (%s) on %s", info.model, info.revision[:12], info.device)
-        await queue.work(StoryWriter(engine))
+        await queue.work(StoryWriter(ObservedEngine(engine)))
+
+
+def _checks(store: StoryStore, queue: StoryQueue) -> dict[str, Check]:
+    """What must be there for the bot to be ready, beside its platforms."""
+
+    async def reach_store() -> str | None:
+        await store.note("ready")
+        return None
+
+    async def find_worker() -> str | None:
+        return None if (await queue.state()).slots else "no worker has joined"
+
+    return {"store": reach_store, "worker": find_worker}
+
+
+def _is_connected(door: Platform) -> Check:
+    async def look() -> str | None:
+        return None if door.is_connected() else "not connected"
+
+    return look
 
 
 async def _open_door(

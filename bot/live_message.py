@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 from bot.domain import StoryUpdate
+from bot.logs import about_story
 from bot.metrics import EDITS
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class LiveMessage(Generic[Content]):
         try:
             while True:
                 async for update in watch():
+                    about_story(update.story.id)
                     if update.is_final:
                         return await self._show_final(update)
                     if not await self._show_partial(update):

@@ -175,7 +175,7 @@ def _compiled(pattern: str) -> Any | None:
     try:
         compiled = re2.compile(pattern, options)
     except re2.error as error:
-        log.info("not a pattern: /%s/ (%s)", pattern, error)
+        log.debug("not a pattern: /%s/ (%s)", pattern, error)
         return None
     return None if compiled.search("") else compiled
 

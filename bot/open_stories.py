@@ -65,6 +65,7 @@ class OpenStories:
         if self.is_stopping:  # since it was asked for; nobody would wait for the follower
             raise Stopping
         metrics.STORIES_ASKED.labels(story.genre).inc()
+        log.info("story %d is in line: %s", story.id, story.genre, extra={"story": story.id})
         self._followers[story.id] = follower
         task = asyncio.create_task(follower.run())
         self._tasks.add(task)
@@ -81,6 +82,7 @@ class OpenStories:
         ended = feed.latest.story
         if not ended.status.is_open:
             metrics.STORIES_ENDED.labels(ended.genre, ended.status).inc()
+            log.info("story %d is %s", ended.id, ended.status, extra={"story": ended.id})
         feed.close()
 
     async def stop(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -166,6 +166,14 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="How much to log."
     )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="text for people, json for machines: an object a line."
+    )
+    metrics_addr: str | None = Field(
+        None,
+        description="Where to answer /metrics, /healthz and /readyz by HTTP, such as "
+        "127.0.0.1:9100; not for the open network. Empty: nowhere.",
+    )
 
     @model_validator(mode="after")
     def _shards_are_some_of_all(self) -> Self:
@@ -195,14 +203,14 @@ class Settings(BaseSettings):
     def _is_web_address(cls, value: str | None) -> str | None:
         return _begins_with(value, "http://", "https://")
 
-    @field_validator("telegram_webhook_listen")
+    @field_validator("telegram_webhook_listen", "metrics_addr")
     @classmethod
-    def _is_host_and_port(cls, value: str) -> str:
+    def _is_host_and_port(cls, value: str | None) -> str | None:
         try:
             host, port = urlsplit(f"//{value}").hostname, urlsplit(f"//{value}").port
         except ValueError:
             host = port = None
-        if not host or not port or any(char in value for char in "/?#@"):
+        if value is not None and (not host or not port or any(char in value for char in "/?#@")):
             raise ValueError("must be an address and a port, such as 127.0.0.1:8081")
         return value
 
@@ -253,6 +261,22 @@ class Settings(BaseSettings):
         return _numbers(self.shard_ids)
 
     @property
+    def metrics_at(self) -> tuple[str, int] | None:
+        """`metrics_addr`, taken apart."""
+        parts = urlsplit(f"//{self.metrics_addr or ''}")
+        return (parts.hostname, parts.port) if parts.hostname and parts.port else None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown: tokens, keys, and the passwords in URLs."""
+        values = [getattr(self, name) for name in type(self).model_fields]
+        tokens = [one.get_secret_value().strip() for one in values if isinstance(one, SecretStr)]
+        return (
+            *tokens,
+            *(word for one in values if isinstance(one, str) for word in _passwords(one)),
+        )
+
+    @property
     def banned(self) -> tuple[str, ...]:
         """`blocked_words`, taken apart."""
         return tuple(word for part in self.blocked_words.split(",") if (word := part.strip()))
@@ -292,6 +316,15 @@ def _numbers(ranges: str) -> frozenset[int]:
             raise ValueError("must be numbers and ranges of them, such as 0-3 or 0,2")
         numbers.update(range(int(first), int(last or first) + 1))
     return frozenset(numbers)
+
+
+def _passwords(url: str) -> list[str]:
+    """The password in a URL, as it stands there and as it is meant; none in any other text."""
+    try:
+        password = urlsplit(url).password if "://" in url else None
+    except ValueError:  # whoever needs it as a URL will say what is wrong
+        password = None
+    return [password, unquote(password)] if password else []
 
 
 def _begins_with(value: str | None, *schemes: str) -> str | None:

@@ -5,12 +5,16 @@ Holds no database credentials and no bot token: a job comes with all it needs.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from bot.logs import about_story
 from bot.queue import Job, JobUpdate
 from model.engine import Engine, EngineInfo
+
+log = logging.getLogger(__name__)
 
 PUBLISH_INTERVAL_S = 0.25
 """Least time between two updates of one story: well under any platform's edit interval."""
@@ -32,6 +36,7 @@ class StoryWriter:
         return self._engine.info
 
     async def write(self, job: Job) -> AsyncGenerator[JobUpdate, None]:
+        about_story(job.story_id)
         began = published = time.monotonic()
         yield JobUpdate(job.story_id, job.attempt, "writing")
         text = ""
@@ -40,6 +45,7 @@ class StoryWriter:
                 text += chunk.text
                 now = time.monotonic()
                 if chunk.finish_reason is not None:
+                    log.info("%d tokens in %.1f s", chunk.n_tokens, now - began)
                     yield JobUpdate(
                         job.story_id,
                         job.attempt,

@@ -46,6 +46,7 @@ from bot.telegram.polling import REFUSED, Polling, until_reached
 from bot.telegram.press_handlers import PressHandlers
 from bot.telegram.rate_limiter import Clock, FloodLimits, Sleep, TelegramRateLimiter
 from bot.telegram.reports import Reports
+from bot.telegram.requests import CountedRequest
 from bot.telegram.settings_panel import SettingsPanel
 from bot.telegram.story_handlers import StoryHandlers
 from bot.telegram.story_links import StoryLinks
@@ -97,6 +98,7 @@ class TelegramPlatform:
         self._pace = pace or Pace()
         self._clock = clock
         self._sleep = sleep
+        self._requests, self._polls = CountedRequest(), CountedRequest(connection_pool_size=1)
         self.started = asyncio.Event()
         """Set once commands are heard."""
 
@@ -124,6 +126,10 @@ class TelegramPlatform:
         finally:
             await _stop(app, live)
 
+    def is_connected(self) -> bool:
+        """Whether commands are heard, and Telegram answered the last time it was asked."""
+        return self.started.is_set() and self._requests.is_answered and self._polls.is_answered
+
     def _intake(self, app: App) -> Polling | Webhook:
         """The way updates come in."""
         put = app.update_queue.put
@@ -136,6 +142,8 @@ class TelegramPlatform:
         return (
             ApplicationBuilder()
             .token(self._token)
+            .request(self._requests)
+            .get_updates_request(self._polls)
             .base_url(f"{self._api_url}/bot")
             .base_file_url(f"{self._api_url}/file/bot")
             .rate_limiter(limiter)

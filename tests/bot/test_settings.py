@@ -54,6 +54,25 @@ def test_the_log_level_in_any_case() -> None:
     assert load_settings(log_level="debug").log_level == "DEBUG"
 
 
+def test_where_metrics_are_is_taken_apart() -> None:
+    assert load_settings().metrics_at is None
+    assert load_settings(metrics_addr="127.0.0.1:9100").metrics_at == ("127.0.0.1", 9100)
+    assert load_settings(metrics_addr="[::1]:9100").metrics_at == ("::1", 9100)
+
+
+def test_what_is_secret_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", "hush-discord")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://bot:hush%40store@host/name")
+    monkeypatch.setenv("QUEUE_URL", "redis://:hush-queue@host")
+    monkeypatch.setenv("ENGINE_URL", "http://host/v1")
+    assert set(load_settings().secrets) == {
+        "hush-discord",
+        "hush%40store",
+        "hush@store",
+        "hush-queue",
+    }
+
+
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
         load_settings().slots = 3  # type: ignore[misc]
@@ -97,6 +116,11 @@ def test_settings_do_not_change() -> None:
         ("DISCORD_GATEWAY_URL", "https://gateway.example", "must begin with ws:// or wss://"),
         ("ENGINE_URL", "localhost:8000/v1", "must begin with http:// or https://"),
         ("ENGINE_GENRE_TOKENS", "maybe", "'auto', 'yes' or 'no'"),
+        ("LOG_FORMAT", "xml", "'text' or 'json'"),
+        ("METRICS_ADDR", "9100", "an address and a port"),
+        ("METRICS_ADDR", "localhost", "an address and a port"),
+        ("METRICS_ADDR", "127.0.0.1:9100/metrics", "an address and a port"),
+        ("METRICS_ADDR", "127.0.0.1:99999", "an address and a port"),
         ("ENGINE_TIMEOUT_S", "0", "greater than 0"),
     ],
 )
