@@ -105,6 +105,7 @@ def writing_engine(url: URL, *, foreign_keys: bool = True) -> AsyncEngine:
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_S},
         pool_size=1,
         max_overflow=0,
+        hide_parameters=True,  # members' words, in what is logged of an error
     )
     _run_on_connect(
         engine,
@@ -129,6 +130,7 @@ def reading_engine(url: URL) -> AsyncEngine:
         connect_args={"timeout": BUSY_TIMEOUT_S},
         isolation_level="AUTOCOMMIT",
         pool_size=READERS,
+        hide_parameters=True,
         max_overflow=0,
     )
     _run_on_connect(engine, "PRAGMA query_only=ON")
@@ -137,7 +139,9 @@ def reading_engine(url: URL) -> AsyncEngine:
 
 def _postgres_engine(url: URL) -> AsyncEngine:
     try:
-        return create_async_engine(url, pool_size=POSTGRES_CONNECTIONS, pool_pre_ping=True)
+        return create_async_engine(
+            url, pool_size=POSTGRES_CONNECTIONS, pool_pre_ping=True, hide_parameters=True
+        )
     except ModuleNotFoundError as missing:
         raise DatabaseError(
             f"PostgreSQL needs the package {missing.name}. Install it with "
