@@ -5,6 +5,7 @@ A wrong value stops the start with the key, what is wrong and what is wanted.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -283,12 +284,15 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Settings from the environment, `.env` and `overrides` (which win).
+    """Settings from secret files, `.env`, the environment and `overrides`; each wins over those
+    before it. Secret files are called as the keys in small letters, `discord_token`, and lie where
+    Docker or systemd (LoadCredential) puts them.
 
     Raises SettingsError that names each wrong key.
     """
     try:
-        settings = Settings(**overrides)
+        folders = [folder for folder in _secret_folders() if folder.is_dir()]
+        settings = Settings(**{"_secrets_dir": folders or None} | overrides)
     except ValidationError as error:
         lines = [
             ": ".join([*(str(key).upper() for key in problem["loc"][:1]), problem["msg"]])
@@ -305,6 +309,11 @@ def load_settings(**overrides: Any) -> Settings:
         field, _, problem = str(error).partition(" ")
         raise SettingsError(_explain([f"{field.upper()} {problem}"])) from None
     return settings
+
+
+def _secret_folders() -> list[Path]:
+    given = os.environ.get("CREDENTIALS_DIRECTORY")  # systemd.exec(5)
+    return [Path("/run/secrets"), *([Path(given)] if given else [])]
 
 
 def _numbers(ranges: str) -> frozenset[int]:

@@ -54,6 +54,22 @@ def test_the_log_level_in_any_case() -> None:
     assert load_settings(log_level="debug").log_level == "DEBUG"
 
 
+def test_secrets_are_read_from_files_unless_the_environment_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secrets = {"discord_token": "of the file\n", "queue_url": "redis://queue", "other": "x"}
+    for name, value in secrets.items():
+        (tmp_path / name).write_text(value)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    settings = load_settings()
+    assert settings.discord_token is not None
+    assert settings.discord_token.get_secret_value() == "of the file"
+    assert settings.queue_url == "redis://queue"
+    monkeypatch.setenv("DISCORD_TOKEN", "of the environment")
+    token = load_settings().discord_token
+    assert token is not None and token.get_secret_value() == "of the environment"
+
+
 def test_where_metrics_are_is_taken_apart() -> None:
     assert load_settings().metrics_at is None
     assert load_settings(metrics_addr="127.0.0.1:9100").metrics_at == ("127.0.0.1", 9100)
