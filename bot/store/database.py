@@ -1,9 +1,10 @@
 """One database, by URL: how to reach it, how to write to it safely, and what its errors mean.
 
-SQLite gets one writing connection and a few reading ones. Every write begins with BEGIN
-IMMEDIATE, so it holds the write lock before it reads what it will change: two writers wait for
-each other, in this process or another, and never deadlock half-way. The write-ahead log lets
-readers go on meanwhile, and `synchronous=FULL` has a commit on disk before it is acknowledged.
+SQLite gets one writing connection and a few reading ones. Every transaction that writes begins
+with BEGIN IMMEDIATE, so it holds the write lock before it reads what it will change: two writers
+wait for each other, in this process (where they share commits: `group_commit`) or another, and
+never deadlock half-way. The write-ahead log lets readers go on meanwhile, and `synchronous=FULL`
+has a commit on disk before it is acknowledged.
 PostgreSQL gets one pool; there rows are locked, not the file.
 
 Knows drivers, pools and error texts; knows no table.
@@ -24,6 +25,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.errors import DatabaseError, SettingsError, StoreBusy
+from bot.store import sqlite_driver
+from bot.store.group_commit import GroupCommit
 
 log = logging.getLogger(__name__)
 
@@ -102,10 +105,14 @@ def writing_engine(url: URL, *, foreign_keys: bool = True) -> AsyncEngine:
     engine = create_async_engine(
         url,
         # None: the driver begins nothing by itself; we do, at the one place below.
-        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_S},
+        connect_args={
+            "isolation_level": None,
+            "timeout": BUSY_TIMEOUT_S,
+            "async_creator_fn": sqlite_driver.connect,
+        },
+        hide_parameters=True,  # members' words, in what is logged of an error
         pool_size=1,
         max_overflow=0,
-        hide_parameters=True,  # members' words, in what is logged of an error
     )
     _run_on_connect(
         engine,
@@ -127,10 +134,10 @@ def reading_engine(url: URL) -> AsyncEngine:
         return _autocommit(_postgres_engine(url))
     engine = create_async_engine(
         url,
-        connect_args={"timeout": BUSY_TIMEOUT_S},
+        connect_args={"timeout": BUSY_TIMEOUT_S, "async_creator_fn": sqlite_driver.connect},
+        hide_parameters=True,
         isolation_level="AUTOCOMMIT",
         pool_size=READERS,
-        hide_parameters=True,
         max_overflow=0,
     )
     _run_on_connect(engine, "PRAGMA query_only=ON")
@@ -186,6 +193,7 @@ class Database:
         self.url = url
         self._is_file = sqlite_path(url) is not None
         self._writer = writing_engine(url)
+        self._group = GroupCommit(self._writer) if self._is_file else None
         self._reader = reading_engine(url) if self._is_file else _autocommit(self._writer)
 
     async def open(self, check: Callable[[Connection, URL], None]) -> None:
@@ -207,8 +215,9 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """All of the block or none of it; on disk when the block is left."""
+        begin = self._writer.begin if self._group is None else self._group.write
         with runtime_errors(self.url):
-            async with self._writer.begin() as connection:
+            async with begin() as connection:
                 yield connection
 
     @asynccontextmanager
@@ -219,6 +228,8 @@ class Database:
                 yield connection
 
     async def close(self) -> None:
+        if self._group is not None:
+            await self._group.close()
         # Readers first: the last connection to close folds the log into the file, and only the
         # writer may.
         await self._reader.dispose()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.errors import DatabaseError, SettingsError, StoreBusy
-from bot.store import database, open_store, upgrade
+from bot.store import database, group_commit, open_store, upgrade
 from bot.store.database import describe, parse_url, sqlite_path
 
 if TYPE_CHECKING:
@@ -304,8 +304,7 @@ async def test_damage_found_later_is_for_the_operator(sqlite_url: str) -> None:
 async def test_too_long_a_line_for_the_one_writer_makes_the_store_busy(
     monkeypatch: pytest.MonkeyPatch, sqlite_house: House
 ) -> None:
-    pool = sqlite_house.store._db._writer.sync_engine.pool
-    monkeypatch.setattr(pool, "_timeout", 0.01)
+    monkeypatch.setattr(group_commit, "PATIENCE_S", 0.01)
     async with sqlite_house.store._db.write():
         with pytest.raises(StoreBusy):
             await sqlite_house.queued()
