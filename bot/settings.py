@@ -199,6 +199,18 @@ class Settings(BaseSettings):
         _numbers(value)
         return value
 
+    @field_validator(
+        "discord_token",
+        "telegram_token",
+        "telegram_webhook_secret",
+        "engine_api_key",
+        mode="before",
+    )
+    @classmethod
+    def _empty_is_none(cls, value: Any) -> Any:
+        """An empty file is as good as none, as an empty variable is."""
+        return None if isinstance(value, str) and not value.strip() else value
+
     @field_validator("discord_api_url", "telegram_api_url", "engine_url")
     @classmethod
     def _is_web_address(cls, value: str | None) -> str | None:

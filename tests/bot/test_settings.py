@@ -57,13 +57,19 @@ def test_the_log_level_in_any_case() -> None:
 def test_secrets_are_read_from_files_unless_the_environment_says_otherwise(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    secrets = {"discord_token": "of the file\n", "queue_url": "redis://queue", "other": "x"}
+    secrets = {
+        "discord_token": "of the file\n",
+        "telegram_token": "\n",
+        "queue_url": "redis://queue",
+        "other": "x",
+    }
     for name, value in secrets.items():
         (tmp_path / name).write_text(value)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     settings = load_settings()
     assert settings.discord_token is not None
     assert settings.discord_token.get_secret_value() == "of the file"
+    assert settings.telegram_token is None
     assert settings.queue_url == "redis://queue"
     monkeypatch.setenv("DISCORD_TOKEN", "of the environment")
     token = load_settings().discord_token
