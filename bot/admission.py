@@ -115,7 +115,7 @@ async def admit(caller: Caller, store: StoryStore, rules: Rules, genres: GenreTa
     Raises NotInThisChannel, AdultsOnly, BlockedMember.
     """
     member, community = await store.enter(caller)
-    if await store.is_blocked(community.id, member.platform_id):
+    if await store.is_blocked(community.id, member.id):
         raise BlockedMember
     settings = await store.community_settings(community.id)
     check_place(caller, settings)

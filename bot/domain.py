@@ -80,6 +80,7 @@ class Member:
     """A person on one platform, as the store knows them."""
 
     id: int
+    """The person's: the same on every platform they linked."""
     platform: str
     platform_id: str
     name: str

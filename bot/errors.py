@@ -8,17 +8,19 @@ CliffhangerError
 │   │   ├── NothingToRead     only whitespace or control characters
 │   │   ├── NotANumber / NotAChoice / OutOfBounds / UnknownCommand
 │   │   ├── BlockedWords
-│   │   └── BadPattern / WordListTooLong
+│   │   ├── BadPattern / WordListTooLong
+│   │   └── WrongCode
 │   ├── NotPossible           well put, but not allowed or not there
 │   │   ├── StoryNotFound / StoryHidden / NoStories
 │   │   ├── OwnStory / OwnReport / AlreadyReported
 │   │   ├── NotYours / NotManager / NotModerator / BlockedMember
 │   │   ├── NotInThisChannel / AdultsOnly / OnlyInServers
 │   │   ├── BotNeeds / NoRightThere
+│   │   ├── OwnCode / PlatformTaken / NotLinked
 │   │   └── NotFinished / AlreadyEnded / NothingToCancel
 │   └── TryLater              would work at another time
 │       ├── QueueFull
-│       ├── TooManyPending / QuotaUsed / CoolingDown
+│       ├── TooManyPending / QuotaUsed / CoolingDown / TooManyTries
 │       ├── StoreBusy / NotPosted
 │       └── Stopping
 └── OperatorError             said to whoever runs the bot; the text says what to do
@@ -134,6 +136,12 @@ class WordListTooLong(BadInput):
     """values: entries, length (most entries, and most characters of one)."""
 
     key = "error-word-list-too-long"
+
+
+class WrongCode(BadInput):
+    """No code for linking, or none any more."""
+
+    key = "error-wrong-code"
 
 
 class NotPossible(MemberError):
@@ -252,6 +260,24 @@ class NothingToCancel(NotPossible):
     key = "error-nothing-to-cancel"
 
 
+class OwnCode(NotPossible):
+    """The code is the member's own: it is for another platform."""
+
+    key = "error-own-code"
+
+
+class PlatformTaken(NotPossible):
+    """values: platform. Both have an account there, and a person may link one of each platform."""
+
+    key = "error-platform-taken"
+
+
+class NotLinked(NotPossible):
+    """The member has this one identity."""
+
+    key = "error-not-linked"
+
+
 class TryLater(MemberError):
     """Would work at another time."""
 
@@ -288,6 +314,12 @@ class CoolingDown(TryLater):
     """values: seconds."""
 
     key = "error-cooling-down"
+
+
+class TooManyTries(TryLater):
+    """values: minutes. Too many wrong codes."""
+
+    key = "error-too-many-tries"
 
 
 class StoreBusy(TryLater):

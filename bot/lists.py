@@ -84,12 +84,13 @@ class Lists(Bookkeeping):
         return stories
 
     async def profile(self, caller: Caller, platform_id: str | None = None) -> Profile:
-        """The caller, or whom they name by their id, in figures: everywhere in private, else in
-        this community. Raises NoStories."""
+        """The caller, or whom they name by their id, in figures: the caller in private everywhere,
+        linked platforms included, else in this community. Raises NoStories."""
         member, community = await self._store.enter(caller)
         whose = await self._store.member(caller.platform, platform_id or member.platform_id)
-        place = None if community.is_private else community.id
-        profile = await self._store.profile(whose.id, place) if whose else None
+        everywhere = community.is_private and whose == member
+        place = None if everywhere else community.id
+        profile = await self._store.profile(whose, place) if whose else None
         if profile is None:
             raise NoStories
         return profile

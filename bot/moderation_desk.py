@@ -25,7 +25,7 @@ class ModerationDesk:
         Raises StoryNotFound, NotFinished, OwnReport, AlreadyReported, BlockedMember.
         """
         member, community = await self._store.enter(caller)
-        if await self._store.is_blocked(community.id, member.platform_id):
+        if await self._store.is_blocked(community.id, member.id):
             raise BlockedMember
         story = await self._store.story(story_id)
         if story is None or story.community_id != community.id:

@@ -96,18 +96,14 @@ class OpenStories:
     def get(self, story_id: int) -> Follower | None:
         return self._followers.get(story_id)
 
-    def of_member(self, member_id: int) -> dict[int, Follower]:
-        """A member's stories still to be written."""
-        return {
-            story_id: follower
-            for story_id, follower in self._followers.items()
-            if follower.feed.latest.story.author_id == member_id
-        }
-
     def as_it_is(self, story: Story) -> Story:
         """A story of the store with what was written of it by now."""
         follower = self._followers.get(story.id)
-        return follower.feed.latest.story if follower and story.status.is_open else story
+        if follower is None or not story.status.is_open:
+            return story
+        # Whose it is, the store knows: its author may have become one with another since.
+        latest = follower.feed.latest.story
+        return replace(latest, author_id=story.author_id, author_name=story.author_name)
 
     async def watch(self, story_id: int) -> AsyncIterator[StoryUpdate]:
         """As `StoryService.watch`."""

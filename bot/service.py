@@ -42,6 +42,7 @@ from bot.errors import (
     StoryNotFound,
 )
 from bot.gazette import Gazette
+from bot.linking import Linking
 from bot.lists import Lists
 from bot.moderation_desk import ModerationDesk
 from bot.open_stories import OpenStories
@@ -72,6 +73,7 @@ class StoryService(Lists):
         self._asking: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self.administration = Administration(store, genres)
         self.moderation = ModerationDesk(store)
+        self.linking = Linking(store)
         self.gazette = Gazette(store, clock)
 
     async def __aenter__(self) -> Self:
@@ -169,10 +171,10 @@ class StoryService(Lists):
 
     async def _newest_open(self, caller: Caller) -> int:
         member, _ = await self._store.enter(caller)
-        newest = max(self._open.of_member(member.id), default=None)
-        if newest is None:
+        theirs = await self._store.open_stories_of(member.id)
+        if not theirs:
             raise NothingToCancel
-        return newest
+        return theirs[-1]
 
     async def _cancel_lost(self, story: Story) -> Story:
         """Cancel what is open in the store only (its follower failed). Raises AlreadyEnded."""
@@ -255,10 +257,9 @@ class StoryService(Lists):
         member, _ = await self._store.enter(caller)
         state = await self._queue.state()
         position = {story_id: n + 1 for n, story_id in enumerate(state.waiting)}
-        mine = [(story_id, position.get(story_id)) for story_id in self._open.of_member(member.id)]
-        return QueueView(
-            len(state.waiting), len(state.writing), state.expected_wait_s, tuple(sorted(mine))
-        )
+        theirs = await self._store.open_stories_of(member.id)
+        mine = tuple((story_id, position.get(story_id)) for story_id in theirs)
+        return QueueView(len(state.waiting), len(state.writing), state.expected_wait_s, mine)
 
     async def about(self) -> EngineInfo | None:
         """What writes the stories; None while no worker has joined."""
@@ -271,7 +272,7 @@ class StoryService(Lists):
         Raises StoryNotFound, StoryHidden, NotFinished, OwnStory, BlockedMember.
         """
         member, story = await self._find(caller, story_id)
-        if await self._store.is_blocked(story.community_id, member.platform_id):
+        if await self._store.is_blocked(story.community_id, member.id):
             raise BlockedMember
         return replace(story, tally=await self._store.cast_vote(member.id, story_id, value))
 
@@ -282,11 +283,14 @@ class StoryService(Lists):
         return await self._store.export_member(member.id)
 
     async def forget(self, caller: Caller) -> Forgotten:
-        """Remove the caller, their votes and their stories' words, open stories included."""
+        """Remove the caller with all linked identities, their votes and their stories' words, open
+        stories included."""
         member, _ = await self._store.enter(caller)
+        were_open = await self._store.open_stories_of(member.id)
         forgotten = await self._store.forget_member(member.id)
-        for follower in self._open.of_member(member.id).values():
-            await follower.cancel()
+        for story_id in were_open:
+            if follower := self._open.get(story_id):
+                await follower.cancel()
         return forgotten
 
     # -- inside --------------------------------------------------------------------------------

@@ -6,9 +6,10 @@ for its markup. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from bot.domain import Period, QueueView, Relation, Status, Story, StoryUpdate, VoteValue
+from bot.domain import Member, Period, QueueView, Relation, Status, Story, StoryUpdate, VoteValue
 from bot.texts import say
 from model.engine import EngineInfo
 from model.genres import GenreTable, UnknownGenre
@@ -16,7 +17,7 @@ from model.genres import GenreTable, UnknownGenre
 MEDALS = ("🥇", "🥈", "🥉")
 COMMANDS = (
     "story", "continue", "retry", "cancel", "read", "random", "top", "mine", "vote",
-    "queue", "genres", "about", "privacy", "export", "forget", "help",
+    "queue", "genres", "about", "link", "unlink", "privacy", "export", "forget", "help",
 )  # fmt: skip
 """Every command of the service, in the order of /help; each has the sentences
 `help-<command>` and, for platforms that have only text, `usage-<command>`."""
@@ -128,6 +129,19 @@ def vote_counted(story: Story, value: VoteValue, locale: str) -> str:
     """The answer to a vote, with the new tally."""
     key = {1: "vote-counted-up", -1: "vote-counted-down", 0: "vote-cleared"}[value]
     return say(key, locale, id=story.id, ups=story.tally.ups, downs=story.tally.downs)
+
+
+def account(member: Member, locale: str) -> str:
+    """`Ada on Telegram`."""
+    return say("link-account", locale, name=member.name, platform=member.platform)
+
+
+def linked(identities: Sequence[Member], locale: str) -> list[str]:
+    """A line that names all of a person's accounts; none for a person with one."""
+    if len(identities) < 2:
+        return []
+    accounts = ", ".join(account(one, locale) for one in identities)
+    return [say("link-with", locale, accounts=accounts)]
 
 
 def headline(story: Story, most: int = 80) -> str:

@@ -72,6 +72,8 @@ class ConsolePlatform:
             "queue": self._queue,
             "genres": self._genres,
             "about": self._about,
+            "link": self._link,
+            "unlink": self._unlink,
             "privacy": self._privacy,
             "export": self._export,
             "forget": self._forget,
@@ -225,6 +227,23 @@ class ConsolePlatform:
                 return info
         return None
 
+    async def _link(self, rest: str) -> None:
+        linking = self._service.linking
+        if not rest:
+            for line in wording.linked(await linking.identities(self._caller), LOCALE):
+                self._screen.say(line)
+            self._screen.say(say("link-code", LOCALE, code=await linking.offer(self._caller)))
+            return
+        account = wording.account(await linking.whose(self._caller, rest), LOCALE)
+        if not await self._agrees(say("link-ask", LOCALE, account=account)):
+            return
+        await linking.redeem(self._caller, rest)
+        self._screen.say(say("link-done", LOCALE, account=account))
+
+    async def _unlink(self, rest: str) -> None:
+        await self._service.linking.unlink(self._caller)
+        self._screen.say(say("link-undone", LOCALE))
+
     async def _privacy(self, rest: str) -> None:
         self._screen.say(say("privacy-text", LOCALE))
 
@@ -233,12 +252,17 @@ class ConsolePlatform:
         self._screen.data(json.dumps(data, ensure_ascii=False, indent=2))
 
     async def _forget(self, rest: str) -> None:
-        if self._reader.is_terminal:
-            self._screen.say(say("console-forget-ask", LOCALE))
-            if (await self._reader.next() or "").strip().lower() not in ("y", "yes"):
-                return
+        if not await self._agrees(say("forget-ask", LOCALE)):
+            return
         gone = await self._service.forget(self._caller)
         self._screen.say(say("forget-done", LOCALE, stories=gone.stories, votes=gone.votes))
+
+    async def _agrees(self, question: str) -> bool:
+        """What is piped is meant."""
+        if not self._reader.is_terminal:
+            return True
+        self._screen.say(f"{question} [y/N]")
+        return (await self._reader.next() or "").strip().lower() in ("y", "yes")
 
     async def _help(self, rest: str) -> None:
         self._screen.title(say("help-title", LOCALE))

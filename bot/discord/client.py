@@ -22,6 +22,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from bot.discord.buttons import BUTTONS
 from bot.discord.command_tree import StoryTree
 from bot.discord.gazette import GazetteDesk
+from bot.discord.link_commands import LINK_ITEMS
 from bot.discord.moderate_panel import MODERATE_FORMS, MODERATE_ITEMS
 from bot.discord.pressable import submit
 from bot.discord.requests import counted_requests
@@ -36,7 +37,15 @@ from bot.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_ITEMS = (*BUTTONS, *SETTINGS_ITEMS, *MODERATE_ITEMS, *SHARING_ITEMS, *STORY_ITEMS, *TOP_ITEMS)
+_ITEMS = (
+    *BUTTONS,
+    *SETTINGS_ITEMS,
+    *MODERATE_ITEMS,
+    *SHARING_ITEMS,
+    *STORY_ITEMS,
+    *TOP_ITEMS,
+    *LINK_ITEMS,
+)
 _FORMS = SETTINGS_FORMS | MODERATE_FORMS | STORY_FORMS
 MAX_PAUSE_S = 60.0
 """Longest pause between two attempts to reach Discord at the start."""

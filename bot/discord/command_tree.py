@@ -17,6 +17,7 @@ import discord
 from discord import app_commands
 
 from bot.discord import (
+    link_commands,
     member_commands,
     moderate_panel,
     reading_commands,
@@ -51,6 +52,8 @@ _COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "queue": reading_commands.queue,
     "genres": reading_commands.genres,
     "about": reading_commands.about,
+    "link": link_commands.link,
+    "unlink": link_commands.unlink,
     "privacy": reading_commands.privacy,
     "export": member_commands.export,
     "forget": member_commands.forget,

@@ -108,7 +108,9 @@ class StoryStore(Protocol):
 
     async def unblock(self, community_id: int, platform_id: str, moderator_id: int) -> None: ...
 
-    async def is_blocked(self, community_id: int, platform_id: str) -> bool: ...
+    async def is_blocked(self, community_id: int, member_id: int) -> bool:
+        """Whether the member is, by any of their identities."""
+        ...
 
     async def blocked(self, community_id: int, *, limit: int, offset: int) -> list[Blocked]:
         """Newest first."""
@@ -169,7 +171,11 @@ class StoryStore(Protocol):
 
     async def member(self, platform: str, platform_id: str) -> Member | None: ...
 
-    async def profile(self, member_id: int, community_id: int | None) -> Profile | None:
+    async def identities(self, member_id: int) -> list[Member]:
+        """A member as each of their platforms knows them, the oldest first."""
+        ...
+
+    async def profile(self, member: Member, community_id: int | None) -> Profile | None:
         """A member's finished stories in figures, in a community or (None) everywhere; None
         without any."""
         ...
@@ -212,6 +218,10 @@ class StoryStore(Protocol):
         one community (None: everywhere)."""
         ...
 
+    async def open_stories_of(self, member_id: int) -> list[int]:
+        """A member's stories still to be written, oldest first."""
+        ...
+
     async def last_story_at(self, member_id: int, community_id: int | None = None) -> float | None:
         """When the member last asked for a story, in one community or (None) anywhere."""
         ...
@@ -239,13 +249,36 @@ class StoryStore(Protocol):
 
     async def posts(self, story_id: int) -> list[Post]: ...
 
+    # -- one person on several platforms -------------------------------------------------------
+    async def offer_link(self, member: Member, code_hash: str, life_s: float) -> None:
+        """Keep the hash of a member's code for so long; one they had before is void."""
+        ...
+
+    async def linked_by(self, member_id: int, code_hash: str) -> Member:
+        """Whose code it is, changing nothing but the count of wrong ones. Raises WrongCode,
+        TooManyTries, OwnCode, PlatformTaken."""
+        ...
+
+    async def redeem_link(self, member_id: int, code_hash: str) -> Member:
+        """Make the code's owner and the member one: each story, vote, report and action of both is
+        the one's, a vote cast twice counts once (the later), one for themselves not at all, and
+        the tallies follow. Whoever's id is not kept is found by `enter` under the other. The
+        owner; raises as `linked_by` does, and uses the code up."""
+        ...
+
+    async def unlink(self, member: Member) -> None:
+        """Make this identity a member of its own, with what was done on its platform. Raises
+        NotLinked."""
+        ...
+
     # -- a member's own data -------------------------------------------------------------------
     async def export_member(self, member_id: int) -> dict[str, Any]:
         """Everything kept about a member, ready for JSON."""
         ...
 
     async def forget_member(self, member_id: int) -> Forgotten:
-        """Delete the member, their votes (tallies follow) and their stories' words."""
+        """Delete the member with all identities, their votes (tallies follow) and their stories'
+        words."""
         ...
 
     # -- the house's own notes -----------------------------------------------------------------

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bot.community_settings import CommunitySettings
-from bot.domain import AuditEntry, Blocked, Case, Community, Member, Profile, Stats, Story
-from bot.store import figures, governance, people, reports, sharing
+from bot.domain import AuditEntry, Blocked, Case, Community, Member, Stats, Story
+from bot.store import figures, governance, reports, sharing
 from bot.store.database import Database
 from bot.store.share import Share
 from bot.store.whole import whole_calls
@@ -18,7 +18,7 @@ from bot.store.whole import whole_calls
 
 @whole_calls
 class CommunityStore:
-    """Half of `SqlStore`, which opens the database and has the clock."""
+    """A part of `SqlStore`, which opens the database and has the clock."""
 
     _db: Database
     _clock: Callable[[], float]
@@ -62,14 +62,6 @@ class CommunityStore:
     async def shared_story(self, story_id: int) -> Story | None:
         async with self._db.read() as connection:
             return await sharing.shared_story(connection, story_id)
-
-    async def member(self, platform: str, platform_id: str) -> Member | None:
-        async with self._db.read() as connection:
-            return await people.member(connection, platform, platform_id)
-
-    async def profile(self, member_id: int, community_id: int | None) -> Profile | None:
-        async with self._db.read() as connection:
-            return await sharing.profile(connection, member_id, community_id)
 
     async def stats(self, community_id: int, now: float) -> Stats:
         async with self._db.read() as connection:
@@ -137,9 +129,9 @@ class CommunityStore:
                 connection, community_id, platform_id, moderator_id, self._clock()
             )
 
-    async def is_blocked(self, community_id: int, platform_id: str) -> bool:
+    async def is_blocked(self, community_id: int, member_id: int) -> bool:
         async with self._db.read() as connection:
-            return await governance.is_blocked(connection, community_id, platform_id)
+            return await governance.is_blocked(connection, community_id, member_id)
 
     async def blocked(self, community_id: int, *, limit: int, offset: int) -> list[Blocked]:
         async with self._db.read() as connection:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.community_settings import CommunitySettings
 from bot.domain import AuditEntry, Blocked, Community
 from bot.store.database import upsert
-from bot.store.tables import audit_log, blocks, communities, community_settings, members
+from bot.store.rows import is_identity_of
+from bot.store.tables import audit_log, blocks, communities, community_settings, identities
 
 
 async def settings_of(connection: AsyncConnection, community_id: int) -> CommunitySettings:
@@ -91,8 +92,9 @@ async def audit_trail(
 ) -> list[AuditEntry]:
     """Newest first."""
     rows = await connection.execute(
-        select(audit_log, members.c.name.label("actor"))
-        .outerjoin_from(audit_log, members, audit_log.c.member_id == members.c.id)
+        select(audit_log, identities.c.name.label("actor"))
+        .outerjoin_from(audit_log, communities, communities.c.id == audit_log.c.community_id)
+        .outerjoin(identities, is_identity_of(audit_log.c.member_id))
         .where(audit_log.c.community_id == community_id)
         .order_by(audit_log.c.id.desc())
         .limit(limit)
@@ -141,9 +143,15 @@ async def unblock(
         await note_action(connection, community_id, moderator_id, "unblock", details, now)
 
 
-async def is_blocked(connection: AsyncConnection, community_id: int, platform_id: str) -> bool:
-    question = select(exists().where(_is_block(community_id, platform_id)))
-    return bool(await connection.scalar(question))
+async def is_blocked(connection: AsyncConnection, community_id: int, member_id: int) -> bool:
+    """Whether any identity of the member is blocked there: a block is meant for the person."""
+    block = (
+        select(blocks.c.at)
+        .join(communities, communities.c.id == blocks.c.community_id)
+        .join(identities, _is_identity_blocked())
+        .where(blocks.c.community_id == community_id, identities.c.member_id == member_id)
+    )
+    return bool(await connection.scalar(select(block.exists())))
 
 
 async def blocked(
@@ -151,19 +159,21 @@ async def blocked(
 ) -> list[Blocked]:
     """Newest first."""
     rows = await connection.execute(
-        select(blocks.c.platform_id, blocks.c.at, members.c.name)
+        select(blocks.c.platform_id, blocks.c.at, identities.c.name)
         .join(communities, communities.c.id == blocks.c.community_id)
-        .outerjoin(
-            members,
-            (members.c.platform == communities.c.platform)
-            & (members.c.platform_id == blocks.c.platform_id),
-        )
+        .outerjoin(identities, _is_identity_blocked())
         .where(blocks.c.community_id == community_id)
         .order_by(blocks.c.at.desc(), blocks.c.platform_id)
         .limit(limit)
         .offset(offset)
     )
     return [Blocked(row.platform_id, row.name or "", row.at) for row in rows]
+
+
+def _is_identity_blocked() -> ColumnElement[bool]:
+    return (identities.c.platform == communities.c.platform) & (
+        identities.c.platform_id == blocks.c.platform_id
+    )
 
 
 def _is_block(community_id: int, platform_id: str) -> ColumnElement[bool]:

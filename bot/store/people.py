@@ -1,19 +1,17 @@
-"""Members and communities: their rows, made on first sight.
+"""Members, their identities, and communities: their rows, made on first sight.
 
 The functions run on a connection that their caller opened; they commit nothing.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import Table, case, delete, select, update
+from sqlalchemy import ColumnElement, case, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain import Caller, Community, Member
 from bot.store import governance
 from bot.store.database import upsert
-from bot.store.tables import communities, members, stories
+from bot.store.tables import communities, identities, members, stories
 
 
 async def find(connection: AsyncConnection, caller: Caller) -> tuple[Member, Community] | None:
@@ -21,16 +19,15 @@ async def find(connection: AsyncConnection, caller: Caller) -> tuple[Member, Com
     row = (
         await connection.execute(
             select(
-                members.c.id.label("member_id"),
-                members.c.name.label("member_name"),
+                identities.c.member_id,
+                identities.c.name.label("member_name"),
                 communities.c.id.label("community_id"),
                 communities.c.name.label("community_name"),
                 communities.c.is_private,
             )
-            .join_from(members, communities, members.c.platform == communities.c.platform)
+            .join_from(identities, communities, identities.c.platform == communities.c.platform)
             .where(
-                members.c.platform == caller.platform,
-                members.c.platform_id == caller.member_id,
+                _is_identity(caller.platform, caller.member_id),
                 communities.c.platform_id == caller.community_id,
             )
         )
@@ -52,12 +49,41 @@ async def find(connection: AsyncConnection, caller: Caller) -> tuple[Member, Com
 async def member(connection: AsyncConnection, platform: str, platform_id: str) -> Member | None:
     row = (
         await connection.execute(
-            select(members).where(
-                members.c.platform == platform, members.c.platform_id == platform_id
+            select(identities.c.member_id, identities.c.name).where(
+                _is_identity(platform, platform_id)
             )
         )
     ).one_or_none()
-    return None if row is None else Member(row.id, platform, platform_id, row.name)
+    return None if row is None else Member(row.member_id, platform, platform_id, row.name)
+
+
+async def identities_of(connection: AsyncConnection, member_id: int) -> list[Member]:
+    """A member as each of their platforms knows them, the oldest first."""
+    rows = await connection.execute(
+        select(identities)
+        .where(identities.c.member_id == member_id)
+        .order_by(identities.c.created_at, identities.c.platform)
+    )
+    return [Member(member_id, row.platform, row.platform_id, row.name) for row in rows]
+
+
+def _is_identity(platform: str, platform_id: str) -> ColumnElement[bool]:
+    return (identities.c.platform == platform) & (identities.c.platform_id == platform_id)
+
+
+async def hold(connection: AsyncConnection, *member_ids: int, change: bool = False) -> int:
+    """Let nobody forget or link these members until we commit, nor (`change`) act for them; how
+    many of them there still are.
+
+    Members are locked before stories, wherever both are, so that two cannot wait for each other.
+    """
+    rows = await connection.execute(
+        select(members.c.id)
+        .where(members.c.id.in_(member_ids))
+        .order_by(members.c.id)
+        .with_for_update(read=not change, key_share=not change)
+    )
+    return len(rows.all())
 
 
 def is_current(caller: Caller, member: Member, community: Community) -> bool:
@@ -71,33 +97,51 @@ def is_current(caller: Caller, member: Member, community: Community) -> bool:
 
 async def register(connection: AsyncConnection, caller: Caller, now: float) -> None:
     """Make the caller's rows, or bring them up to date."""
-    await _register(
-        connection,
-        members,
-        platform=caller.platform,
-        platform_id=caller.member_id,
-        name=caller.member_name,
-        created_at=now,
+    known = await connection.execute(
+        update(identities)
+        .where(_is_identity(caller.platform, caller.member_id))
+        .values(name=caller.member_name or identities.c.name)
     )
-    await _register(
-        connection,
-        communities,
+    if not known.rowcount:
+        await _welcome(connection, caller, now)
+    row = upsert(connection, communities).values(
         platform=caller.platform,
         platform_id=caller.community_id,
         name=caller.community_name,
         is_private=caller.is_private,
         created_at=now,
     )
-
-
-async def _register(connection: AsyncConnection, table: Table, **values: Any) -> None:
-    row = upsert(connection, table).values(**values)
-    changes = {"name": case((row.excluded.name == "", table.c.name), else_=row.excluded.name)}
-    if "is_private" in values:
-        changes["is_private"] = row.excluded.is_private
+    name = case((row.excluded.name == "", communities.c.name), else_=row.excluded.name)
     await connection.execute(
-        row.on_conflict_do_update(index_elements=["platform", "platform_id"], set_=changes)
+        row.on_conflict_do_update(
+            index_elements=["platform", "platform_id"],
+            set_={"name": name, "is_private": row.excluded.is_private},
+        )
     )
+
+
+async def _welcome(connection: AsyncConnection, caller: Caller, now: float) -> None:
+    """A new member with one identity, unless somebody else made it meanwhile."""
+    member_id = await new_member(connection, now)
+    row = upsert(connection, identities).values(
+        platform=caller.platform,
+        platform_id=caller.member_id,
+        name=caller.member_name,
+        member_id=member_id,
+        created_at=now,
+    )
+    made = await connection.execute(row.on_conflict_do_nothing())
+    if not made.rowcount:
+        await connection.execute(delete(members).where(members.c.id == member_id))
+
+
+async def new_member(connection: AsyncConnection, since: float) -> int:
+    """The id of a member without an identity yet."""
+    member_id: int | None = await connection.scalar(
+        insert(members).values(created_at=since).returning(members.c.id)
+    )
+    assert member_id is not None, "a row that was inserted has its id"  # noqa: S101
+    return member_id
 
 
 async def move_community(

@@ -8,11 +8,25 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Text, cast, delete, select, update
+from sqlalchemy import ColumnElement, Row, Text, cast, delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain import Forgotten, Status
-from bot.store.tables import audit_log, blocks, communities, members, posts, reports, stories, votes
+from bot.store import people
+from bot.store.rows import is_identity_of
+from bot.store.tables import (
+    audit_log,
+    blocks,
+    communities,
+    identities,
+    link_codes,
+    link_tries,
+    members,
+    posts,
+    reports,
+    stories,
+    votes,
+)
 from bot.store.votes import withdraw_votes
 
 _BLANK: dict[str, Any] = {
@@ -40,12 +54,10 @@ async def delete_story(connection: AsyncConnection, story_id: int) -> bool:
 
 
 async def forget_member(connection: AsyncConnection, member_id: int) -> Forgotten:
-    """Remove the member, their votes, the words, votes and posts of their stories, and what
-    tells whose their private chats were."""
+    """Remove the member with all their identities, their votes, the words, votes and posts of
+    their stories, and what tells whose their private chats were."""
     # Their row first: whoever adds a story or vote of theirs now waits, and then finds nobody.
-    await connection.execute(
-        select(members.c.id).where(members.c.id == member_id).with_for_update()
-    )
+    await people.hold(connection, member_id, change=True)
     await _disown_private_chats(connection, member_id)
     await _leave_trails(connection, member_id)
     n_votes = await withdraw_votes(connection, member_id)
@@ -63,15 +75,20 @@ async def forget_member(connection: AsyncConnection, member_id: int) -> Forgotte
     await connection.execute(
         update(audit_log).where(audit_log.c.member_id == member_id).values(member_id=None)
     )
+    for table in (link_codes, link_tries, identities):
+        await connection.execute(delete(table).where(table.c.member_id == member_id))
     await connection.execute(delete(members).where(members.c.id == member_id))
     return Forgotten(stories=n_stories, votes=n_votes)
 
 
 async def _leave_trails(connection: AsyncConnection, member_id: int) -> None:
-    """Take the member's id out of the trails of communities where they are not blocked now."""
-    member = (await connection.execute(select(members).where(members.c.id == member_id))).first()
-    if member is None:
-        return
+    """Take the member's ids out of the trails of communities where they are not blocked now."""
+    theirs = await connection.execute(select(identities).where(identities.c.member_id == member_id))
+    for identity in theirs.all():
+        await _leave_trails_of_platform(connection, identity)
+
+
+async def _leave_trails_of_platform(connection: AsyncConnection, member: Row[Any]) -> None:
     still_blocked = select(blocks.c.community_id).where(blocks.c.platform_id == member.platform_id)
     rows = await connection.execute(
         select(audit_log.c.id, audit_log.c.details)
@@ -91,18 +108,15 @@ async def _leave_trails(connection: AsyncConnection, member_id: int) -> None:
 
 async def _disown_private_chats(connection: AsyncConnection, member_id: int) -> None:
     """A private chat's id is its member's own, or leads to them. Its row stays for its stories."""
-    member = select(members).where(members.c.id == member_id).subquery()
     written_in = select(stories.c.community_id).where(stories.c.author_id == member_id)
-    is_theirs = communities.c.id.in_(written_in) | (
-        communities.c.platform_id == select(member.c.platform_id).scalar_subquery()
+    has_their_id = exists().where(
+        identities.c.member_id == member_id,
+        identities.c.platform == communities.c.platform,
+        identities.c.platform_id == communities.c.platform_id,
     )
     await connection.execute(
         update(communities)
-        .where(
-            communities.c.is_private,
-            communities.c.platform == select(member.c.platform).scalar_subquery(),
-            is_theirs,
-        )
+        .where(communities.c.is_private, communities.c.id.in_(written_in) | has_their_id)
         .values(platform_id="forgotten-" + cast(communities.c.id, Text), name="")
     )
 
@@ -114,25 +128,40 @@ async def _blank(connection: AsyncConnection, condition: ColumnElement[bool]) ->
 # -- export ------------------------------------------------------------------------------------
 async def export_member(connection: AsyncConnection, member_id: int) -> dict[str, Any]:
     """Everything kept about a member, ready for JSON; times in ISO 8601, UTC."""
-    member = (
-        await connection.execute(select(members).where(members.c.id == member_id))
-    ).one_or_none()
+    theirs = (
+        await connection.execute(
+            select(identities)
+            .where(identities.c.member_id == member_id)
+            .order_by(identities.c.created_at, identities.c.platform)
+        )
+    ).all()
     return {
-        "member": None if member is None else _member(member),
+        "identities": [_identity(row) for row in theirs],
+        "linking": await _linking(connection, member_id),
         "stories": await _stories(connection, member_id),
         "votes": await _votes(connection, member_id),
         "reports": await _reports(connection, member_id),
         "actions": await _actions(connection, member_id),
-        "blocked_in": [] if member is None else await _blocked_in(connection, member),
+        "blocked_in": await _blocked_in(connection, member_id),
     }
 
 
-def _member(row: Row[Any]) -> dict[str, Any]:
+def _identity(row: Row[Any]) -> dict[str, Any]:
     return {
         "platform": row.platform,
         "platform_id": row.platform_id,
         "name": row.name,
         "first_seen": _iso(row.created_at),
+    }
+
+
+async def _linking(connection: AsyncConnection, member_id: int) -> dict[str, Any]:
+    """What is kept while identities are linked; the code itself is not."""
+    until = select(link_codes.c.expires_at).where(link_codes.c.member_id == member_id)
+    wrong = select(link_tries.c.wrong).where(link_tries.c.member_id == member_id)
+    return {
+        "code_until": _iso(await connection.scalar(until)),
+        "wrong_codes": await connection.scalar(wrong) or 0,
     }
 
 
@@ -209,14 +238,12 @@ async def _reports(connection: AsyncConnection, member_id: int) -> list[dict[str
     ]
 
 
-async def _blocked_in(connection: AsyncConnection, member: Row[Any]) -> list[dict[str, Any]]:
+async def _blocked_in(connection: AsyncConnection, member_id: int) -> list[dict[str, Any]]:
     rows = await connection.execute(
         select(blocks.c.at, communities.c.name)
         .join(communities, communities.c.id == blocks.c.community_id)
-        .where(
-            blocks.c.platform_id == member.platform_id,
-            communities.c.platform == member.platform,
-        )
+        .join(identities, is_identity_of(member_id))
+        .where(identities.c.platform_id == blocks.c.platform_id)
         .order_by(blocks.c.at)
     )
     return [{"community": row.name, "at": _iso(row.at)} for row in rows]

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.domain import Case, Member, Status
 from bot.errors import AlreadyReported, NotFinished, OwnReport, StoryNotFound
 from bot.store.governance import note_action
-from bot.store.rows import select_stories, story_from
-from bot.store.tables import members, reports, stories
+from bot.store.people import hold
+from bot.store.rows import is_identity_of, select_stories, story_from
+from bot.store.tables import communities, identities, reports, stories
 
 
 async def report_story(
@@ -28,6 +29,7 @@ async def report_story(
     A story that a moderator kept is not hidden again. Raises StoryNotFound, NotFinished,
     OwnReport, AlreadyReported.
     """
+    await hold(connection, member_id)
     await _lock_story(connection, member_id, story_id)
     of_story = reports.c.story_id == story_id
     rows = (await connection.execute(select(reports).where(of_story))).all()
@@ -141,12 +143,13 @@ async def note_decision(
 
 
 async def author_of(connection: AsyncConnection, story_id: int) -> Member | None:
-    """Who asked for the story, None once they were forgotten."""
+    """Who asked for the story, as their community knows them; None once they were forgotten."""
     row = (
         await connection.execute(
-            select(members)
-            .join(stories, stories.c.author_id == members.c.id)
+            select(identities)
+            .join_from(stories, communities, communities.c.id == stories.c.community_id)
+            .join(identities, is_identity_of(stories.c.author_id))
             .where(stories.c.id == story_id)
         )
     ).one_or_none()
-    return None if row is None else Member(row.id, row.platform, row.platform_id, row.name)
+    return None if row is None else Member(row.member_id, row.platform, row.platform_id, row.name)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, false, select
 
 from bot.domain import Post, Provenance, Relation, Status, Story, Tally
-from bot.store.tables import members, stories
+from bot.store.tables import communities, identities, stories
 from model.engine import SamplingParams
 
 OPEN = [status.value for status in Status if status.is_open]
@@ -19,10 +19,21 @@ _SAMPLING_FIELDS = {field.name for field in fields(SamplingParams)}
 
 
 def select_stories() -> Select[Any]:
-    """Whole stories with their authors' names, for `story_from`."""
-    return select(stories, members.c.name.label("author_name")).outerjoin_from(
-        stories, members, stories.c.author_id == members.c.id
+    """Whole stories with their authors' names, for `story_from`.
+
+    A name is the one used on the platform where the story was asked for: whoever linked two
+    identities did not tell the readers of one what they are called on the other.
+    """
+    return (
+        select(stories, identities.c.name.label("author_name"))
+        .outerjoin_from(stories, communities, communities.c.id == stories.c.community_id)
+        .outerjoin(identities, is_identity_of(stories.c.author_id))
     )
+
+
+def is_identity_of(member_id: ColumnElement[int] | int) -> ColumnElement[bool]:
+    """The identity that a member has on the platform of `communities`."""
+    return (identities.c.member_id == member_id) & (identities.c.platform == communities.c.platform)
 
 
 def is_open(story_id: int) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, delete, false, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.domain import Profile, Status, Story
+from bot.domain import Member, Profile, Status, Story
 from bot.ranking import wilson_lower_bound
 from bot.store.database import upsert
 from bot.store.rows import select_stories, story_from
@@ -18,7 +18,6 @@ from bot.store.tables import (
     communities,
     community_settings,
     hall_of_fame,
-    members,
     stories,
 )
 
@@ -69,10 +68,10 @@ async def shared_story(connection: AsyncConnection, story_id: int) -> Story | No
 
 
 async def profile(
-    connection: AsyncConnection, member_id: int, community_id: int | None
+    connection: AsyncConnection, member: Member, community_id: int | None
 ) -> Profile | None:
     """None without a finished story."""
-    condition = (stories.c.author_id == member_id) & _is_readable()
+    condition = (stories.c.author_id == member.id) & _is_readable()
     if community_id is not None:
         condition &= stories.c.community_id == community_id
     rows = (
@@ -94,9 +93,8 @@ async def profile(
     ).one()
     ranks = {row.genre: wilson_lower_bound(int(row.ups), int(row.downs)) for row in rows}
     genre = max(ranks, key=lambda name: (ranks[name], name))
-    name = await connection.scalar(select(members.c.name).where(members.c.id == member_id))
     return Profile(
-        name=name or "",
+        name=member.name,
         n_stories=sum(row.n for row in rows),
         ups=int(sum(row.ups for row in rows)),
         downs=int(sum(row.downs for row in rows)),

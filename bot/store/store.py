@@ -19,7 +19,6 @@ from sqlalchemy.exc import IntegrityError
 from bot.domain import (
     Caller,
     Community,
-    Forgotten,
     Member,
     NewStory,
     Post,
@@ -35,6 +34,7 @@ from bot.store import people, privacy, reports, votes
 from bot.store.community_store import CommunityStore
 from bot.store.database import Database, is_missing_reference, parse_url, sqlite_path, upsert
 from bot.store.migrate import missing_file, require_head
+from bot.store.person_store import PersonStore
 from bot.store.rows import OPEN, is_open, is_readable, post_from, select_stories, story_from
 from bot.store.share import EVERYTHING, Share
 from bot.store.tables import BEST_FIRST, communities, notes, posts, stories
@@ -47,7 +47,7 @@ _FEW = 1000
 
 
 @whole_calls
-class SqlStore(CommunityStore):
+class SqlStore(CommunityStore, PersonStore):
     """The `StoryStore` at a URL. `clock` tells the time in seconds since the Unix epoch."""
 
     def __init__(
@@ -276,6 +276,13 @@ class SqlStore(CommunityStore):
         async with self._db.read() as connection:
             return await connection.scalar(question) or 0
 
+    async def open_stories_of(self, member_id: int) -> list[int]:
+        question = select(stories.c.id).where(
+            stories.c.author_id == member_id, stories.c.status.in_(OPEN)
+        )
+        async with self._db.read() as connection:
+            return list(await connection.scalars(question.order_by(stories.c.id)))
+
     async def last_story_at(self, member_id: int, community_id: int | None = None) -> float | None:
         question = select(func.max(stories.c.created_at)).where(stories.c.author_id == member_id)
         if community_id is not None:
@@ -342,15 +349,6 @@ class SqlStore(CommunityStore):
             return [
                 post_from(row) for row in await connection.execute(question.order_by(posts.c.id))
             ]
-
-    # -- a member's own data -------------------------------------------------------------------
-    async def export_member(self, member_id: int) -> dict[str, Any]:
-        async with self._db.read() as connection:
-            return await privacy.export_member(connection, member_id)
-
-    async def forget_member(self, member_id: int) -> Forgotten:
-        async with self._db.write() as connection:
-            return await privacy.forget_member(connection, member_id)
 
     # -- the house's own notes -----------------------------------------------------------------
     async def note(self, key: str) -> str | None:

@@ -82,16 +82,44 @@ def _one_of(column: str, values: list[str]) -> str:
 
 # AUTOINCREMENT, here and below: without it SQLite gives the number of a deleted row to a new one,
 # and an old message's vote button would reach a stranger's story.
+# A member is a person: with one identity, or with one on each of several platforms.
 members = Table(
     "members",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("platform", String(32), nullable=False),
-    Column("platform_id", Words, nullable=False),
-    Column("name", Words, nullable=False),
     Column("created_at", Double, nullable=False),
-    UniqueConstraint("platform", "platform_id"),
     sqlite_autoincrement=True,
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("platform", String(32), primary_key=True),
+    Column("platform_id", Words, primary_key=True),
+    Column("name", Words, nullable=False),
+    Column("member_id", Id, ForeignKey(members.c.id), nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("member_id", "platform"),
+    sqlite_with_rowid=False,
+)
+
+# At most one code a member; only its hash is kept, since whoever has the code has the account.
+link_codes = Table(
+    "link_codes",
+    metadata,
+    Column("member_id", Id, ForeignKey(members.c.id), primary_key=True, autoincrement=False),
+    Column("platform", String(32), nullable=False),
+    Column("code_hash", String(64), nullable=False),
+    Column("expires_at", Double, nullable=False),
+    UniqueConstraint("code_hash"),
+)
+
+link_tries = Table(
+    "link_tries",
+    metadata,
+    Column("member_id", Id, ForeignKey(members.c.id), primary_key=True, autoincrement=False),
+    Column("wrong", Integer, nullable=False),
+    Column("since", Double, nullable=False),
 )
 
 communities = Table(

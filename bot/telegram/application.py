@@ -40,6 +40,7 @@ from bot.telegram.asking import PLATFORM, Ask, Press
 from bot.telegram.beginning import Beginning
 from bot.telegram.deep_links import Route, follow
 from bot.telegram.error_handler import on_error
+from bot.telegram.linking import LinkHandlers
 from bot.telegram.live_stories import LiveStories, Pace
 from bot.telegram.moderate_panel import ModeratePanel
 from bot.telegram.polling import REFUSED, Polling, until_reached
@@ -157,16 +158,16 @@ class TelegramPlatform:
         """New messages only: an edited command is not a second command."""
         settings = SettingsPanel(self._service)
         moderate = ModeratePanel(self._service, live)
-        reports = Reports(self._service, live)
+        reports, linking = Reports(self._service, live), LinkHandlers(self._service)
         beginning = Beginning(self._service, live)
         parts = (settings, moderate, reports, beginning)
         links = [*StoryLinks(self._service, live).links, *(one for p in parts for one in p.links)]
-        routes = [one for part in parts for one in part.presses]
+        routes = [one for part in (*parts, linking) for one in part.presses]
         answers = (*settings.answers, *reports.answers, *beginning.answers)
         stories = StoryHandlers(self._service, live, beginning, links)
         presses = PressHandlers(self._service, live, routes)
         new = filters.UpdateType.MESSAGE
-        panels = {"settings": settings.command, "moderate": moderate.command}
+        panels = {"settings": settings.command, "moderate": moderate.command} | linking.commands
         for name, command in (stories.commands | panels).items():
             app.add_handler(CommandHandler(name, _on_ask(command), filters=new))
         unknown = new & filters.COMMAND & filters.ChatType.PRIVATE

@@ -294,12 +294,26 @@ async def test_about_waits_only_so_long_and_not_at_all_for_a_person(make_core: M
 async def test_export_and_forget(told: Core) -> None:
     out = await printed(told, "/story horror A lonely lighthouse", "/export")
     data = json.loads(out.split("\n\n", 1)[1])
-    assert data["member"]["name"] == "ada"
+    assert data["identities"][0]["name"] == "ada"
     assert [story["text"] for story in data["stories"]] == [STORY]
     assert await printed(told, "/forget") == (
         "Done. One story lost its words and there were no votes.\n"
     )
     assert (await told.row(1)).status is Status.DELETED
+
+
+async def test_accounts_are_linked_and_parted(told: Core) -> None:
+    async def offer() -> str:
+        return await told.service.linking.offer(Caller("discord", "7", "Ada", "8"))
+
+    person = Sitting(told, Typed(f"/link {await offer()}", "n", is_terminal=True))
+    assert "Are you Ada on Discord?" in await person.run()
+    out = await printed(told, f"/link {(await offer()).lower()}", "/link", "/unlink")
+    done, linked, code, parted = out.splitlines()
+    assert done.startswith("Done. You and Ada on Discord are one person here.")
+    assert linked == "You are one person here: ada on console, Ada on Discord."
+    assert code.startswith("Your code is ")
+    assert parted.startswith("Done. This account stands by itself again")
 
 
 async def test_markup_in_what_people_write_is_only_text(told: Core) -> None:

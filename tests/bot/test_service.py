@@ -595,7 +595,7 @@ async def test_export_gives_stories_and_votes(core: Core) -> None:
     theirs = await core.finished("ben")
     await core.service.vote(ADA, theirs.id, -1)
     data = await core.service.export(ADA)
-    assert data["member"]["name"] == "Ada"
+    assert data["identities"][0]["name"] == "Ada"
     assert [story["text"] for story in data["stories"]] == [mine.text]
     assert [(vote["story_id"], vote["value"]) for vote in data["votes"]] == [(theirs.id, -1)]
 

@@ -23,7 +23,7 @@ from bot.texts import LOCALES, explain, keys, languages, say
 
 BOT = Path(texts.__file__).parent
 OPTIONS = (
-    "genre", "prompt", "title", "length", "id", "period", "vote", "where", "user",
+    "genre", "prompt", "title", "length", "id", "period", "vote", "where", "user", "code",
 )  # fmt: skip
 SETTINGS = tuple(CommunitySettings.model_fields)
 BUILT_KEYS = {
@@ -166,6 +166,21 @@ ERRORS: list[tuple[MemberError, str]] = [
     (
         errors.NotPosted(channel="vault"),
         "I could not post that in #vault just now. Please try again.",
+    ),
+    (
+        errors.WrongCode(),
+        "That code is wrong, used or older than ten minutes. /link gives you a new one.",
+    ),
+    (errors.OwnCode(), "That is your own code. Type it on your other platform."),
+    (
+        errors.PlatformTaken(platform="discord"),
+        "Both of you have an account on Discord already, and a person can link one on each "
+        "platform. /unlink parts them.",
+    ),
+    (errors.NotLinked(), "This account is not linked with any other."),
+    (
+        errors.TooManyTries(minutes=60),
+        "Those were too many wrong codes. Please try again in 60 minutes.",
     ),
     (errors.Stopping(), "I am just shutting down. Please try again in a minute."),
 ]

@@ -65,6 +65,18 @@ error-bot-needs = I need { $permission ->
 } in #{ $channel }. Please ask whoever manages this server.
 error-no-right-there = You may not write in #{ $channel } yourself.
 error-not-posted = I could not post that in #{ $channel } just now. Please try again.
+error-wrong-code = That code is wrong, used or older than ten minutes. /link gives you a new one.
+error-own-code = That is your own code. Type it on your other platform.
+error-platform-taken = Both of you have an account on { $platform ->
+    [discord] Discord
+    [telegram] Telegram
+   *[other] { $platform }
+} already, and a person can link one on each platform. /unlink parts them.
+error-not-linked = This account is not linked with any other.
+error-too-many-tries = Those were too many wrong codes. Please try again in { $minutes ->
+    [one] a minute
+   *[other] { $minutes } minutes
+}.
 error-store-busy = I am too busy to write that down right now, and nothing was changed. Please try again.
 error-stopping = I am just shutting down. Please try again in a minute.
 error-unexpected = Something went wrong on my side, and nothing was lost. Please try again.
@@ -161,6 +173,18 @@ vote-counted-up = 👍 for story #{ $id }. It has { $ups } up, { $downs } down.
 vote-counted-down = 👎 for story #{ $id }. It has { $ups } up, { $downs } down.
 vote-cleared = Your vote on story #{ $id } is taken back. It has { $ups } up, { $downs } down.
 
+## One person on several platforms
+link-account = { $name } on { $platform ->
+    [discord] Discord
+    [telegram] Telegram
+   *[other] { $platform }
+}
+link-with = You are one person here: { $accounts }.
+link-code = Your code is { $code }. Type /link { $code } to me on your other platform within ten minutes, and both accounts are one person here: one vote on a story, one profile, one number of stories a day. Give the code to nobody else: it is the key to what you have here.
+link-ask = Are you { $account }? If somebody sent you this code, stop here: from either account everything of both can then be exported, deleted and forgotten. If it is you: both become one person, with one vote on a story (of two, the later counts), one profile and one number of stories a day.
+link-done = Done. You and { $account } are one person here. /unlink parts you again.
+link-undone = Done. This account stands by itself again, with what was done on this platform.
+
 ## About
 about-text =
     I write short film stories in a genre you choose; you vote, and the best rise.
@@ -168,10 +192,10 @@ about-model = Model: { $model } (revision { $revision }), { $parameters } millio
 about-adapter = Genre adapter: { $hash }.
 about-no-model = No model is loaded yet; stories wait until one is.
 privacy-text =
-    I keep your name and id on this platform, the stories you ask for with the words you give me, your votes, your reports, and what you do in running a community. That is all, and it goes nowhere else.
-    /export gives you all of it as a file. /forget removes it: your stories lose their words, your votes stop counting, what you did loses your name. Where you are blocked, your id stays on the list. Messages that stand in a chat already stay there.
+    I keep your name and id on this platform, the stories you ask for with the words you give me, your votes, your reports, what you do in running a community, and which accounts you linked. That is all, and it goes nowhere else.
+    /export gives you all of it as a file. /forget removes it, of all accounts you linked: your stories lose their words, your votes stop counting, what you did loses your name. Where you are blocked, your id stays on the list. Messages that stand in a chat already stay there.
 export-done = Here is everything I keep about you.
-forget-ask = This removes your stories' words and your votes for good. Are you sure?
+forget-ask = This removes your stories' words and your votes for good, those of linked accounts too; /unlink first would keep them. Are you sure?
 forget-done = Done. { $stories ->
     [0] There were no stories
     [one] One story lost its words
@@ -196,6 +220,8 @@ help-vote = vote up or down, or clear your vote
 help-queue = how long the line is
 help-genres = the genres, with suggested openings
 help-about = what writes the stories
+help-link = be one person here with your account on another platform
+help-unlink = part this account from those on other platforms
 help-privacy = what I keep about you
 help-export = your data as a file
 help-forget = remove your data
@@ -214,6 +240,8 @@ usage-vote = /vote ID up|down|clear
 usage-queue = /queue
 usage-genres = /genres
 usage-about = /about
+usage-link = /link [CODE]
+usage-unlink = /unlink
 usage-privacy = /privacy
 usage-export = /export
 usage-forget = /forget
@@ -349,4 +377,5 @@ button-older = Older
 button-continue = Continue
 button-retry = Another version
 button-cancel = Cancel
+button-link = Yes, that is me
 button-forget = Yes, forget me

@@ -6,6 +6,7 @@ discord-option-title = A title for it
 discord-option-length = How long; medium unless you say so
 discord-option-id = The story's number
 discord-option-cancel-id = The story's number; your newest unless you say so
+discord-option-code = The code you were given on another platform; leave it out to get one
 discord-option-period = Since when; all time unless you say so
 discord-option-vote = Up, down, or take your vote back
 discord-option-where = Here, or in all communities that share theirs

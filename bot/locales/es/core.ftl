@@ -64,6 +64,18 @@ error-bot-needs = Necesito el permiso { $permission ->
 } en #{ $channel }. Pídeselo a quien gestione este servidor.
 error-no-right-there = Tú mismo no puedes escribir en #{ $channel }.
 error-not-posted = No he podido publicarlo en #{ $channel }. Prueba de nuevo, por favor.
+error-wrong-code = Ese código es incorrecto, ya se usó o tiene más de diez minutos. /link te da otro.
+error-own-code = Ese es tu propio código. Escríbelo en tu otra plataforma.
+error-platform-taken = Los dos tenéis ya una cuenta en { $platform ->
+    [discord] Discord
+    [telegram] Telegram
+   *[other] { $platform }
+}, y una persona puede vincular una en cada plataforma. /unlink las separa.
+error-not-linked = Esta cuenta no está vinculada con ninguna otra.
+error-too-many-tries = Demasiados códigos incorrectos. Prueba de nuevo dentro de { $minutes ->
+    [one] un minuto
+   *[other] { $minutes } minutos
+}.
 error-store-busy = Ahora mismo no doy abasto para anotar eso, y no ha cambiado nada. Prueba de nuevo, por favor.
 error-stopping = Me estoy apagando. Prueba de nuevo dentro de un minuto.
 error-unexpected = Algo ha fallado por mi parte, y no se ha perdido nada. Prueba de nuevo, por favor.
@@ -160,6 +172,18 @@ vote-counted-up = 👍 para la historia n.º { $id }. Tiene { $ups } a favor y {
 vote-counted-down = 👎 para la historia n.º { $id }. Tiene { $ups } a favor y { $downs } en contra.
 vote-cleared = Has retirado tu voto a la historia n.º { $id }. Tiene { $ups } a favor y { $downs } en contra.
 
+## One person on several platforms
+link-account = { $name } en { $platform ->
+    [discord] Discord
+    [telegram] Telegram
+   *[other] { $platform }
+}
+link-with = Aquí eres una sola persona: { $accounts }.
+link-code = Tu código es { $code }. Escríbeme /link { $code } en tu otra plataforma antes de diez minutos, y las dos cuentas serán aquí una sola persona: un voto por historia, un perfil, un número de historias al día. No des el código a nadie más: es la llave de lo que tienes aquí.
+link-ask = ¿Eres { $account }? Si alguien te ha enviado este código, no sigas: desde cualquiera de las dos cuentas se podrá exportar, borrar y olvidar todo lo de ambas. Si eres tú: las dos serán una sola persona, con un voto por historia (de dos, cuenta el último), un perfil y un número de historias al día.
+link-done = Hecho. Tú y { $account } sois aquí una sola persona. /unlink os separa.
+link-undone = Hecho. Esta cuenta vuelve a estar sola, con lo que se hizo en esta plataforma.
+
 ## Sobre mí
 about-text =
     Escribo historias de cine breves del género que elijas; vosotros votáis y suben las mejores.
@@ -167,10 +191,10 @@ about-model = Modelo: { $model } (revisión { $revision }), { $parameters } mill
 about-adapter = Adaptador de géneros: { $hash }.
 about-no-model = Aún no hay ningún modelo cargado; las historias esperan hasta que lo haya.
 privacy-text =
-    Guardo tu nombre y tu identificador en esta plataforma, las historias que pides con las palabras que me das, tus votos, tus denuncias y lo que haces al gestionar una comunidad. Eso es todo, y no va a ninguna otra parte.
-    /export te lo da todo en un archivo. /forget lo elimina: tus historias pierden sus palabras, tus votos dejan de contar y lo que hiciste pierde tu nombre. Donde estés bloqueado, tu identificador sigue en la lista. Los mensajes que ya están en un chat se quedan allí.
+    Guardo tu nombre y tu identificador en esta plataforma, las historias que pides con las palabras que me das, tus votos, tus denuncias, lo que haces al gestionar una comunidad y qué cuentas vinculaste. Eso es todo, y no va a ninguna otra parte.
+    /export te lo da todo en un archivo. /forget lo elimina, de todas las cuentas que vinculaste: tus historias pierden sus palabras, tus votos dejan de contar y lo que hiciste pierde tu nombre. Donde estés bloqueado, tu identificador sigue en la lista. Los mensajes que ya están en un chat se quedan allí.
 export-done = Aquí está todo lo que guardo sobre ti.
-forget-ask = Esto elimina para siempre las palabras de tus historias y tus votos. ¿Seguro?
+forget-ask = Esto elimina para siempre las palabras de tus historias y tus votos, también los de cuentas vinculadas; con /unlink antes se conservarían. ¿Seguro?
 forget-done = Hecho. { $stories ->
     [0] No había historias
     [one] Una historia perdió sus palabras
@@ -195,6 +219,8 @@ help-vote = votar a favor o en contra, o retirar tu voto
 help-queue = cómo va la cola
 help-genres = los géneros, con comienzos sugeridos
 help-about = qué escribe las historias
+help-link = ser aquí una sola persona con tu cuenta de otra plataforma
+help-unlink = separar esta cuenta de las de otras plataformas
 help-privacy = qué guardo sobre ti
 help-export = tus datos en un archivo
 help-forget = eliminar tus datos
@@ -213,6 +239,8 @@ usage-vote = /vote N.º up|down|clear
 usage-queue = /queue
 usage-genres = /genres
 usage-about = /about
+usage-link = /link [CODE]
+usage-unlink = /unlink
 usage-privacy = /privacy
 usage-export = /export
 usage-forget = /forget
@@ -348,4 +376,5 @@ button-older = Más antiguas
 button-continue = Continuar
 button-retry = Otra versión
 button-cancel = Cancelar
+button-link = Sí, soy yo
 button-forget = Sí, olvídame

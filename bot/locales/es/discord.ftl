@@ -4,6 +4,7 @@ discord-option-title = Un título
 discord-option-length = Qué longitud; mediana si no dices otra
 discord-option-id = El número de la historia
 discord-option-cancel-id = El número de la historia; la última tuya si no dices otra
+discord-option-code = El código que te di en otra plataforma; si no lo pones, te doy uno
 discord-option-period = Desde cuándo; de siempre si no dices otra cosa
 discord-option-vote = A favor, en contra o retirar tu voto
 discord-option-where = Aquí, o en todas las comunidades que comparten las suyas

@@ -49,6 +49,15 @@ error-bot-needs = 我需要在 #{ $channel } 的权限：{ $permission ->
 }。请告诉服务器的管理者。
 error-no-right-there = 你自己不能在 #{ $channel } 发言。
 error-not-posted = 刚才没能发到 #{ $channel }。请再试一次。
+error-wrong-code = 这个代码不对、已用过，或已超过十分钟。/link 会给你一个新的。
+error-own-code = 这是你自己的代码。请在你的另一个平台上输入。
+error-platform-taken = 你们双方在 { $platform ->
+    [discord] Discord
+    [telegram] Telegram
+   *[other] { $platform }
+} 都已有账号，而一个人在每个平台只能关联一个。/unlink 可以分开。
+error-not-linked = 这个账号没有与其他账号关联。
+error-too-many-tries = 错误的代码太多了。请在 { $minutes } 分钟后再试。
 error-store-busy = 现在太忙，没能记下来，也没有任何改动。请再试一次。
 error-stopping = 我正在关闭。请一分钟后再试。
 error-unexpected = 我这边出了问题，没有丢失任何东西。请再试一次。
@@ -122,6 +131,18 @@ vote-counted-up = 已给故事 #{ $id } 投 👍。现有 { $ups } 赞成，{ $d
 vote-counted-down = 已给故事 #{ $id } 投 👎。现有 { $ups } 赞成，{ $downs } 反对。
 vote-cleared = 已收回你对故事 #{ $id } 的投票。现有 { $ups } 赞成，{ $downs } 反对。
 
+## One person on several platforms
+link-account = { $platform ->
+    [discord] Discord
+    [telegram] Telegram
+   *[other] { $platform }
+} 上的 { $name }
+link-with = 在这里你们是同一个人：{ $accounts }。
+link-code = 你的代码是 { $code }。请在十分钟内到你的另一个平台上对我输入 /link { $code }，两个账号在这里就是同一个人：每个故事一票，一份个人资料，一份每日数量。不要把代码给别人：它是你在这里一切的钥匙。
+link-ask = { $account } 是你吗？如果代码是别人发给你的，请到此为止：之后从任一账号都能导出、删除和忘记双方的一切。如果是你：两个账号成为同一个人，每个故事一票（投过两次的以后一次为准），一份个人资料，一份每日数量。
+link-done = 完成。你和 { $account } 在这里是同一个人了。/unlink 可以再分开。
+link-undone = 完成。这个账号重新独立，保留在这个平台上所做的一切。
+
 ## 关于
 about-text =
     我按你选的类型写电影短故事；大家投票，好故事名列前茅。
@@ -129,10 +150,10 @@ about-model = 模型：{ $model }（修订 { $revision }），{ $parameters } �
 about-adapter = 类型适配器：{ $hash }。
 about-no-model = 还没有载入模型；故事会等到有模型为止。
 privacy-text =
-    我保存你在这个平台的名字和编号、你要的故事和你给我的文字、你的投票、你的举报，以及你管理社区时所做的事。仅此而已，也不会传到别处。
-    /export 把这一切作为文件给你。/forget 将其删除：你的故事失去文字，你的投票不再计数，你做过的事不再带你的名字。在屏蔽你的地方，你的编号仍留在名单上。聊天中已有的消息会留在那里。
+    我保存你在这个平台的名字和编号、你要的故事和你给我的文字、你的投票、你的举报、你管理社区时所做的事，以及你关联了哪些账号。仅此而已，也不会传到别处。
+    /export 把这一切作为文件给你。/forget 将其删除（包括你关联的所有账号）：你的故事失去文字，你的投票不再计数，你做过的事不再带你的名字。在屏蔽你的地方，你的编号仍留在名单上。聊天中已有的消息会留在那里。
 export-done = 这是我保存的关于你的一切。
-forget-ask = 这会永久删除你的故事的文字和你的投票。确定吗？
+forget-ask = 这会永久删除你的故事的文字和你的投票，关联的账号也包括在内；先用 /unlink 则可保留它们。确定吗？
 forget-done = 完成。{ $stories } 个故事失去了文字，{ $votes } 票已删除。
 
 ## 帮助
@@ -149,6 +170,8 @@ help-vote = 投赞成或反对，或收回投票
 help-queue = 排队的情况
 help-genres = 各类型和推荐的开头
 help-about = 故事是谁写的
+help-link = 与你在另一平台的账号成为同一个人
+help-unlink = 把这个账号与其他平台的账号分开
 help-privacy = 我保存了你的什么
 help-export = 以文件取得你的数据
 help-forget = 删除你的数据
@@ -167,6 +190,8 @@ usage-vote = /vote 编号 up|down|clear
 usage-queue = /queue
 usage-genres = /genres
 usage-about = /about
+usage-link = /link [CODE]
+usage-unlink = /unlink
 usage-privacy = /privacy
 usage-export = /export
 usage-forget = /forget
@@ -296,4 +321,5 @@ button-older = 较旧
 button-continue = 续写
 button-retry = 另一版本
 button-cancel = 取消
+button-link = 是的，是我
 button-forget = 是的，忘记我

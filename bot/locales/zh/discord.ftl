@@ -4,6 +4,7 @@ discord-option-title = 标题
 discord-option-length = 多长；不指定就是中等
 discord-option-id = 故事编号
 discord-option-cancel-id = 故事编号；不指定就是你最新的一个
+discord-option-code = 我在另一平台给你的代码；不写就给你一个
 discord-option-period = 从什么时候起；不指定就是全部时间
 discord-option-vote = 赞成、反对，或收回投票
 discord-option-where = 这里，或所有共享的社区

@@ -32,6 +32,8 @@ WALK: dict[str, tuple[dict[str, Any], str, bool]] = {
     "queue": ({}, "is waiting", True),
     "genres": ({}, "**science fiction** (`sci_fi`)", True),
     "about": ({}, "Model: scripted", True),
+    "link": ({}, "Your code is", True),
+    "unlink": ({}, "This account is not linked with any other.", True),
     "privacy": ({}, "/export gives you all of it", True),
     "export": ({}, "everything I keep about you", True),
     "forget": ({}, "Are you sure?", True),

@@ -73,13 +73,13 @@ async def test_a_members_stories_in_figures(house: House) -> None:
     await house.vote(elsewhere, 7)
     ann, home = await house.enter("ann")
     best = await house.the_story(drama)
-    assert await house.store.profile(ann.id, home.id) == Profile("ann", 3, 5, 3, "drama", best)
-    everywhere = await house.store.profile(ann.id, None)
+    assert await house.store.profile(ann, home.id) == Profile("ann", 3, 5, 3, "drama", best)
+    everywhere = await house.store.profile(ann, None)
     assert everywhere is not None
     assert (everywhere.n_stories, everywhere.ups, everywhere.best.id) == (4, 12, elsewhere)
     assert everywhere.best_genre == "horror"
     bob, _ = await house.enter("bob")
-    assert await house.store.profile(bob.id, None) is None
+    assert await house.store.profile(bob, None) is None
     assert await house.store.member("console", "id-bob") == bob
     assert await house.store.member("discord", "id-bob") is None
 
@@ -87,6 +87,6 @@ async def test_a_members_stories_in_figures(house: House) -> None:
 async def test_without_votes_there_is_no_best_genre(house: House) -> None:
     await house.finished("ann")
     ann, _ = await house.enter("ann")
-    profile = await house.store.profile(ann.id, None)
+    profile = await house.store.profile(ann, None)
     assert profile is not None
     assert (profile.best_genre, profile.ups, profile.downs) == ("", 0, 0)

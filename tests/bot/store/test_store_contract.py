@@ -601,12 +601,10 @@ async def test_export_holds_everything_kept_about_a_member(house: House, clock: 
     exported = await house.store.export_member(ann)
     at = "2023-11-14T22:13:20+00:00"
     assert exported == {
-        "member": {
-            "platform": "console",
-            "platform_id": "id-ann",
-            "name": "ann",
-            "first_seen": at,
-        },
+        "identities": [
+            {"platform": "console", "platform_id": "id-ann", "name": "ann", "first_seen": at}
+        ],
+        "linking": {"code_until": None, "wrong_codes": 0},
         "stories": [
             {
                 "id": story_id,
@@ -654,8 +652,9 @@ async def test_export_holds_everything_kept_about_a_member(house: House, clock: 
 
 
 async def test_export_of_nobody_is_empty(house: House) -> None:
-    nothing = {key: [] for key in ("stories", "votes", "reports", "actions", "blocked_in")}
-    assert await house.store.export_member(999) == {"member": None} | nothing
+    keys = ("identities", "stories", "votes", "reports", "actions", "blocked_in")
+    linking = {"linking": {"code_until": None, "wrong_codes": 0}}
+    assert await house.store.export_member(999) == {key: [] for key in keys} | linking
 
 
 async def test_forgetting_removes_the_member_their_words_and_their_votes(house: House) -> None:
@@ -680,7 +679,7 @@ async def test_forgetting_removes_the_member_their_words_and_their_votes(house: 
         assert await house.store.posts(story_id) == []
     assert await house.store.vote_of(await house.member("voter-0"), finished) == 0
     assert (await house.the_story(of_bob)).tally == Tally(1, 1, wilson_lower_bound(1, 1))
-    assert (await house.store.export_member(ann))["member"] is None
+    assert (await house.store.export_member(ann))["identities"] == []
     assert await house.store.unfinished_stories() == []
     assert not await house.store.finish_story(waiting.id, "Too late.", PROVENANCE)
     assert await house.member("ann") != ann, "who returns is a new member"

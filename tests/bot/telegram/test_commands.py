@@ -29,6 +29,8 @@ async def test_every_command_is_answered(street: Street, house: House) -> None:
         "/queue": "Nobody is waiting, none is being written.",
         "/genres": "Genres and ways to begin\n\nsuperhero\n/story superhero",
         "/about": "Model: scripted (revision 1)",
+        "/link": "Your code is",
+        "/unlink": "This account is not linked with any other.",
         "/privacy": "I keep your name and id",
         "/export": "Here is everything I keep about you.",
         "/forget": "Are you sure?",
