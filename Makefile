@@ -32,7 +32,7 @@ clean:
 	@touch $@
 
 .venv/dev: .venv/run
-	@$(PIP_INSTALL) --editable '.[worker,train,postgres,dev]'
+	@$(PIP_INSTALL) --editable '.[worker,train,postgres,redis,dev]'
 	@touch $@
 
 .venv/bin/pip:

@@ -121,7 +121,7 @@ class Follower:
             raise
 
     async def _follow(self) -> None:
-        while (last := await self._hear()).event == "failed" and self._may_try_again():
+        while (last := await self._hear()).event == "failed" and self._may_try_again(last):
             await self._submit(even_if_full=True)
         await self._stubbornly(lambda: self._close(last))
         closed = await self._stubbornly(lambda: self._store.story(self._story.id))
@@ -143,8 +143,9 @@ class Follower:
         if self._cancel_asked:  # while it was neither in line nor being written
             await self._queue.cancel(story.id)
 
-    def _may_try_again(self) -> bool:
-        return not self._cancel_asked and self._story.attempts < MAX_ATTEMPTS
+    def _may_try_again(self, last: JobUpdate) -> bool:
+        tried_enough = last.gave_up or self._story.attempts >= MAX_ATTEMPTS
+        return not (self._cancel_asked or tried_enough)
 
     async def _hear(self) -> JobUpdate:
         """Publish a job's updates up to its final one, which is returned."""
@@ -177,6 +178,8 @@ class Follower:
         text = self._text(update, final=True)
         if update.event == "cancelled" or (update.event == "failed" and self._cancel_asked):
             await self._store.cancel_story(story_id, text)
+        elif update.gave_up:
+            await self._store.fail_story(story_id, "failure-gave-up")
         elif update.event == "failed" or update.finish_reason is None or update.engine is None:
             await self._store.fail_story(story_id, "failure-error")
         elif not self._adds_words(text):

@@ -45,10 +45,23 @@ class JobUpdate:
     finish_reason: FinishReason | None = None
     engine: EngineInfo | None = None
     """Set when finished."""
+    gave_up: bool = False
+    """Failed for good: worker after worker vanished while writing it."""
 
     @property
     def is_final(self) -> bool:
         return self.event in ("finished", "failed", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """One worker as it tells of itself."""
+
+    name: str
+    """Machine and process; "here" for the one in this process."""
+    slots: int
+    """Stories it writes at the same time; 0 while it is leaving."""
+    engine: EngineInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +76,37 @@ class QueueState:
     expected_wait_s: float = 0.0
     """For a story submitted now."""
     engine: EngineInfo | None = None
-    """What the workers run; None while none has joined."""
+    """What the worker that joined last runs; None while there is none."""
+    workers: tuple[WorkerState, ...] = ()
+
+
+class SentBack(Exception):
+    """Raised by a `Writer`: the job was not written, and goes back to the head of the line.
+
+    `worker_vanished`: the worker may have died of it, so a job is not sent back so for ever.
+    """
+
+    def __init__(self, why: str, *, worker_vanished: bool = False) -> None:
+        self.worker_vanished = worker_vanished
+        super().__init__(why)
 
 
 class Writer(Protocol):
     """What a worker brings to the queue."""
 
     @property
-    def slots(self) -> int: ...
+    def slots(self) -> int:
+        """How many jobs it takes at the same time; may change, to 0 before it leaves."""
+        ...
 
     @property
     def info(self) -> EngineInfo: ...
 
     def write(self, job: Job) -> AsyncGenerator[JobUpdate, None]:
-        """Yield "writing" updates and at last a "finished" one. Closing the generator stops it."""
+        """Yield "writing" updates and at last a "finished" one. Closing the generator stops it.
+
+        Raises SentBack, or EngineError where the job has failed.
+        """
         ...
 
 
@@ -115,19 +145,29 @@ class StoryQueue(Protocol):
     async def __aexit__(self, *exc: object) -> None: ...
 
 
-def open_queue(url: str, *, max_waiting: int = 200) -> StoryQueue:
+def open_queue(url: str, *, max_waiting: int = 200, model: str = "default") -> StoryQueue:
     """The queue at `url`, refusing newcomers once `max_waiting` jobs are in line.
 
-    Raises SettingsError for a URL that names no known transport.
+    Over Redis, jobs go to workers that opened it with the same `model`. Raises SettingsError for
+    a URL that names no known transport, or one whose library is not installed.
     """
     from bot.errors import SettingsError
 
-    if url.startswith("memory:"):
+    transport = url.partition(":")[0]  # what follows may hold a password
+    if transport == "memory":
         from bot.queue.memory import MemoryQueue
 
         return MemoryQueue(max_waiting)
-    transport = url.partition(":")[0]  # what follows may hold a password
+    if transport in ("redis", "rediss"):
+        try:
+            from bot.queue.redis import RedisQueue
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                f"QUEUE_URL is {transport}://, and the library {error.name} is not installed: "
+                "pip install 'cliffhanger[redis]'"
+            ) from None
+        return RedisQueue(url, max_waiting, model)
     raise SettingsError(
         f"QUEUE_URL begins with {transport!r}: no such queue. Use memory:// (one process does "
-        "everything)."
+        "everything), or redis:// or rediss:// (workers on other machines)."
     )

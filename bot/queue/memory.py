@@ -20,8 +20,16 @@ from functools import partial
 from typing import Self
 
 from bot.errors import QueueFull
-from bot.queue import Job, JobEvent, JobUpdate, QueueState, Writer
-from model.engine import EngineError, EngineInfo
+from bot.queue import (
+    Job,
+    JobEvent,
+    JobUpdate,
+    QueueState,
+    SentBack,
+    WorkerState,
+    Writer,
+)
+from model.engine import EngineError
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +37,8 @@ FIRST_GUESS_S = 20.0
 """Assumed seconds a story before one has been timed."""
 SMOOTHING = 0.2
 """Weight of the newest story in the moving average of seconds a story."""
+MAX_CRASHES = 3
+"""A job whose worker vanished this often is given up: it may be what brings workers down."""
 
 
 @dataclass(slots=True, eq=False)
@@ -42,6 +52,15 @@ class _Record:
     cancel_asked: bool = False
     turn: int = 0
     """When it was taken; 0 before that."""
+    sent_back: bool = False
+    """By its writer, which goes on with others."""
+    crashes: int = 0
+    """How many workers vanished while they wrote it."""
+
+    @property
+    def is_suspect(self) -> bool:
+        """One crash more and it is given up, so it is tried apart from others like it."""
+        return self.crashes >= MAX_CRASHES - 1
 
     def publish(self, update: JobUpdate) -> None:
         self.update = update
@@ -70,9 +89,12 @@ class MemoryQueue:
         self._n_waiting = 0
         self._order: tuple[int, ...] | None = None  # cached; None when the line moved
         self._arrival = asyncio.Event()
-        self._slots = 0
-        self._engine: EngineInfo | None = None
+        self._writers: list[Writer] = []
         self._average_s = FIRST_GUESS_S
+
+    def __len__(self) -> int:
+        """Jobs that have not ended, and those whose end nobody has heard yet."""
+        return len(self._records)
 
     async def __aenter__(self) -> Self:
         return self
@@ -130,19 +152,19 @@ class MemoryQueue:
             writing=tuple(self._writing),
             slots=self._slots,
             expected_wait_s=self._wait_behind(self._n_waiting),
-            engine=self._engine,
+            engine=self._writers[-1].info if self._writers else None,
+            workers=tuple(
+                WorkerState("here", writer.slots, writer.info) for writer in self._writers
+            ),
         )
 
     # -- those who write -----------------------------------------------------------------------
     async def work(self, writer: Writer) -> None:
-        self._slots += writer.slots
-        self._engine = writer.info
-        free = asyncio.Semaphore(writer.slots)
+        self._writers.append(writer)
         running: set[asyncio.Task[None]] = set()  # strong references
         try:
             while True:
-                await free.acquire()
-                while self._n_waiting == 0:
+                while len(running) >= writer.slots or not self._can_take():
                     self._arrival.clear()
                     await self._arrival.wait()
                 record = self._take()
@@ -151,21 +173,30 @@ class MemoryQueue:
                 record.task = task
                 running.add(task)
                 task.add_done_callback(running.discard)
-                task.add_done_callback(partial(self._settle, record, free))
+                task.add_done_callback(partial(self._settle, record))
                 self._line_moved()
         finally:
-            self._slots -= writer.slots
+            self._writers.remove(writer)
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
+    def slots_changed(self) -> None:
+        """A writer has more or fewer slots than before."""
+        self._line_moved()
+
     async def _write(self, writer: Writer, record: _Record) -> None:
         job = record.job
+        record.sent_back = False
         began = asyncio.get_running_loop().time()
         try:
             async with aclosing(writer.write(job)) as updates:
                 async for update in updates:
                     record.publish(update)
+        except SentBack as back:
+            record.sent_back = True
+            record.crashes += back.worker_vanished
+            log.warning("story %d, attempt %d: %s", job.story_id, job.attempt, back)
         except EngineError as error:
             log.error("story %d, attempt %d: %s", job.story_id, job.attempt, error)
         except Exception:
@@ -174,9 +205,8 @@ class MemoryQueue:
             seconds = asyncio.get_running_loop().time() - began
             self._average_s += SMOOTHING * (seconds - self._average_s)
 
-    def _settle(self, record: _Record, free: asyncio.Semaphore, task: asyncio.Task[None]) -> None:
+    def _settle(self, record: _Record, task: asyncio.Task[None]) -> None:
         """A writing task ended, by itself or cancelled (perhaps before its first step)."""
-        free.release()
         record.task = None
         del self._writing[record.job.story_id]
         self._lanes[record.job.member].writing -= 1
@@ -184,7 +214,9 @@ class MemoryQueue:
             pass
         elif record.cancel_asked:
             record.publish(_ended(record.update, "cancelled"))
-        elif task.cancelled():  # its worker left
+        elif record.crashes >= MAX_CRASHES:
+            record.publish(replace(_ended(record.update, "failed"), gave_up=True))
+        elif task.cancelled() or record.sent_back:  # its worker left
             insort(self._returned, record, key=lambda other: other.turn)
             self._n_waiting += 1
             record.publish(JobUpdate(record.job.story_id, record.job.attempt, "waiting"))
@@ -192,9 +224,19 @@ class MemoryQueue:
             record.publish(_ended(record.update, "failed"))
         self._line_moved()
 
+    def _can_take(self) -> bool:
+        return self._n_waiting > len(self._returned) or self._next_returned() is not None
+
+    def _next_returned(self) -> _Record | None:
+        """The oldest one to be taken up again; suspects one at a time, so that what brings a
+        worker down is given up, and not what was written beside it."""
+        one_is_tried = any(record.is_suspect for record in self._writing.values())
+        return next((r for r in self._returned if not (r.is_suspect and one_is_tried)), None)
+
     def _take(self) -> _Record:
-        if self._returned:
-            record = self._returned.pop(0)
+        record = self._next_returned()
+        if record is not None:
+            self._returned.remove(record)
         else:
             member = min(
                 (m for m, lane in self._lanes.items() if lane.waiting),
@@ -211,6 +253,10 @@ class MemoryQueue:
         return record
 
     # -- the line ------------------------------------------------------------------------------
+    @property
+    def _slots(self) -> int:
+        return sum(writer.slots for writer in self._writers)
+
     def _lane(self, member: str) -> _Lane:
         return self._lanes.setdefault(member, _Lane())
 
@@ -238,6 +284,7 @@ class MemoryQueue:
         last_turn = {m: lane.last_turn for m, lane in self._lanes.items()}
         place = {m: n for n, m in enumerate(self._lanes)}  # the first of equals goes first
         running = deque(record.job.member for record in self._writing.values())
+        slots = self._slots
         heap: list[tuple[int, int, int, str]] = []
 
         def consider(member: str) -> None:
@@ -248,7 +295,7 @@ class MemoryQueue:
         for member in self._lanes:
             consider(member)
         for turn in range(self._turn + 1, self._turn + 1 + self._n_waiting):
-            while len(running) >= max(1, self._slots):
+            while len(running) >= max(1, slots):
                 writing[ended := running.popleft()] -= 1
                 consider(ended)
             if returned:
@@ -278,8 +325,8 @@ class MemoryQueue:
 
     def _wait_behind(self, ahead: int) -> float:
         """Seconds until a job with `ahead` others before it begins."""
-        busy = len(self._writing)
-        return self._average_s * max(0, ahead + 1 + busy - self._slots) / max(1, self._slots)
+        busy, slots = len(self._writing), self._slots
+        return self._average_s * max(0, ahead + 1 + busy - slots) / max(1, slots)
 
     def _line_moved(self) -> None:
         """Wake whoever waits for a job, and let every waiting job hear its new position."""

@@ -1,30 +1,41 @@
 """The queue's contract, and the memory queue's fairness and forecast.
 
-A queue of another kind joins the contract by one more line in `QUEUES`.
+A queue of another kind joins the contract by one more line in `QUEUES`. Over Redis the contract is
+kept by a real server; the part of it that speaks of the line is at once, the rest in a moment.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from fakes import redis_server
 from fakes.core import PATIENCE_S, eventually
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import QueueFull, SettingsError
-from bot.queue import Job, JobUpdate, QueueState, StoryQueue, open_queue
-from bot.queue.memory import FIRST_GUESS_S, MemoryQueue
+from bot.queue import (
+    Job,
+    JobUpdate,
+    QueueState,
+    SentBack,
+    StoryQueue,
+    WorkerState,
+    Writer,
+    open_queue,
+)
+from bot.queue.memory import FIRST_GUESS_S, MAX_CRASHES, MemoryQueue
 from model.engine import EngineInfo, GenerationFailed, GenerationRequest
 
-QUEUES: dict[str, Callable[[int], StoryQueue]] = {
-    "memory": lambda max_waiting: open_queue("memory://", max_waiting=max_waiting),
-}
+MakeQueue = Callable[..., asyncio.Future[StoryQueue]]
+QUEUES = ("memory", "redis")
 INFO = EngineInfo("pen", "1", None, 0, 100, "hand", "ink", True)
 
 
@@ -77,7 +88,7 @@ class Pen:
 
 
 @asynccontextmanager
-async def working(queue: StoryQueue, pen: Pen) -> AsyncIterator[None]:
+async def working(queue: StoryQueue, pen: Writer) -> AsyncIterator[None]:
     task = asyncio.create_task(queue.work(pen))
     try:
         yield
@@ -94,10 +105,17 @@ async def last_of(queue: StoryQueue, story_id: int) -> JobUpdate:
     return last
 
 
-async def pen_is_free(queue: StoryQueue) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while (await queue.state()).writing:
-            await asyncio.sleep(0)
+async def becomes(queue: StoryQueue, wanted: Callable[[QueueState], bool]) -> QueueState:
+    """The queue's first state seen of which `wanted` is true."""
+    state = await queue.state()
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while not wanted(state):
+                await asyncio.sleep(0.001)
+                state = await queue.state()
+    except TimeoutError:
+        raise AssertionError(state) from None
+    return state
 
 
 async def heard(updates: AsyncIterator[JobUpdate], event: str, completion: str = "") -> JobUpdate:
@@ -108,20 +126,30 @@ async def heard(updates: AsyncIterator[JobUpdate], event: str, completion: str =
     raise AssertionError(f"never heard {event}")
 
 
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if not redis_server.is_installed():
+        pytest.skip(redis_server.WHY_SKIPPED)
+    with redis_server.RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server.url
+
+
 @pytest.fixture(params=QUEUES)
-async def make_queue(
-    request: pytest.FixtureRequest,
-) -> AsyncIterator[Callable[..., asyncio.Future[StoryQueue]]]:
+async def make_queue(request: pytest.FixtureRequest) -> AsyncIterator[MakeQueue]:
+    url = "memory://" if request.param == "memory" else request.getfixturevalue("redis_url")
+    model = secrets.token_hex(4)  # tests share the server, and not what is in it
     async with AsyncExitStack() as stack:
 
         async def make(max_waiting: int = 100) -> StoryQueue:
-            return await stack.enter_async_context(QUEUES[request.param](max_waiting))
+            return await stack.enter_async_context(
+                open_queue(url, max_waiting=max_waiting, model=model)
+            )
 
         yield make  # type: ignore[misc]
 
 
 @pytest.fixture
-async def queue(make_queue: Callable[..., asyncio.Future[StoryQueue]]) -> StoryQueue:
+async def queue(make_queue: MakeQueue) -> StoryQueue:
     return await make_queue()
 
 
@@ -140,9 +168,12 @@ async def test_a_job_is_heard_from_waiting_to_finished(queue: StoryQueue) -> Non
         assert (finished.attempt, finished.finish_reason, finished.engine) == (2, "stop", INFO)
         with pytest.raises(StopAsyncIteration):
             await anext(updates)
-        await pen_is_free(queue)
-        state = await queue.state()
-        assert state == QueueState(slots=1, engine=INFO, expected_wait_s=state.expected_wait_s)
+        state = await becomes(queue, lambda state: not state.writing)
+        [worker] = state.workers
+        assert worker == WorkerState(worker.name, 1, INFO)
+        assert state == QueueState(
+            slots=1, engine=INFO, expected_wait_s=state.expected_wait_s, workers=(worker,)
+        )
 
 
 async def test_jobs_of_one_member_are_taken_in_their_order(queue: StoryQueue) -> None:
@@ -168,7 +199,7 @@ async def test_ten_jobs_of_one_member_do_not_delay_another_ones_first(queue: Sto
 
 
 async def test_a_full_queue_refuses_with_the_expected_wait(
-    make_queue: Callable[..., asyncio.Future[StoryQueue]],
+    make_queue: MakeQueue,
 ) -> None:
     queue = await make_queue(2)
     pen = Pen()
@@ -261,6 +292,7 @@ async def test_a_finish_that_the_cancel_did_not_stop_is_heard_as_finished(
     pen.say(1, "end")
     async with working(queue, pen):
         await eventually(lambda: pen.stopped == [1])
+        await becomes(queue, lambda state: not state.writing)
         await queue.cancel(1)
         assert (await last_of(queue, 1)).event == "finished"
 
@@ -276,9 +308,9 @@ async def test_a_worker_that_leaves_puts_its_jobs_back_at_the_head(queue: StoryQ
         updates = queue.updates(1)
         pen.say(1, "so far")
         await heard(updates, "writing", "so far")
-    state = await queue.state()
-    assert (state.waiting[:2], state.writing, state.slots) == ((1, 4), (), 0)
-    assert await anext(updates) == JobUpdate(1, 1, "waiting", position=1)
+    state = await becomes(queue, lambda state: state.slots == 0 and not state.writing)
+    assert state.waiting[:2] == (1, 4)
+    assert await heard(updates, "waiting") == JobUpdate(1, 1, "waiting", position=1)
     assert pen.stopped == [3, 1, 4] or pen.stopped == [3, 4, 1]
 
     later = Pen()
@@ -294,6 +326,7 @@ async def test_a_job_put_back_can_be_cancelled(queue: StoryQueue) -> None:
     await queue.submit(job(1))
     async with working(queue, pen):
         await pen.has_taken(1)
+    await becomes(queue, lambda state: state.waiting == (1,))
     await queue.cancel(1)
     assert (await last_of(queue, 1)).event == "cancelled"
     assert (await queue.state()).waiting == ()
@@ -305,13 +338,12 @@ async def test_two_workers_share_the_line(queue: StoryQueue) -> None:
         await queue.submit(job(n, f"member {n}"))
     async with working(queue, one), working(queue, two):
         await eventually(lambda: len(one.taken) + len(two.taken) == 3)
-        state = await queue.state()
+        state = await becomes(queue, lambda state: state.slots == 3)
         assert (state.slots, sorted(state.writing), state.waiting) == (3, [1, 2, 3], (4, 5))
         assert (len(one.taken), len(two.taken)) == (1, 2)
         one.say(one.taken[0], "end")
         await eventually(lambda: len(one.taken) == 2)
-    state = await queue.state()
-    assert (state.slots, state.writing) == (0, ())
+    state = await becomes(queue, lambda state: state.slots == 0 and not state.writing)
     assert len(state.waiting) == 4
 
 
@@ -323,7 +355,7 @@ async def test_a_worker_that_leaves_does_not_disturb_the_other(queue: StoryQueue
         async with working(queue, goes):
             await queue.submit(job(2, "ben"))
             await goes.has_taken(2)
-        assert (await queue.state()).waiting == (2,)
+        await becomes(queue, lambda state: state.waiting == (2,))
         stays.say(1, "end")
         stays.say(2, "end")
         assert (await last_of(queue, 1)).event == "finished"
@@ -335,6 +367,7 @@ async def test_positions_follow_the_line(queue: StoryQueue) -> None:
     async with working(queue, pen):
         await queue.submit(job(1, "ada"))
         await pen.has_taken(1)
+        await becomes(queue, lambda state: state.slots == 1)
         for n in (2, 3, 4):
             await queue.submit(job(n, "ada"))
         updates = queue.updates(4)
@@ -400,9 +433,41 @@ async def test_the_expected_wait_learns_from_stories_written() -> None:
         async with working(queue, pen):
             for n in range(1, 30):
                 await last_of(queue, n)
-            await pen_is_free(queue)
+            await becomes(queue, lambda state: not state.writing)
             assert (await queue.state()).expected_wait_s == 0.0
             assert 0 < queue._average_s < FIRST_GUESS_S / 100
+
+
+class Dies(Pen):
+    """A worker that vanishes whenever it writes story 1, and with it all it writes."""
+
+    async def write(self, job: Job) -> AsyncGenerator[JobUpdate, None]:
+        self.taken.append(job.story_id)
+        yield JobUpdate(job.story_id, job.attempt, "writing")
+        await asyncio.sleep(0)  # others begin
+        if job.story_id == 1:
+            for word in self.words.values():
+                word.put_nowait("vanish")
+            raise SentBack("gone", worker_vanished=True)
+        words = self.words.setdefault(job.story_id, asyncio.Queue())
+        if await words.get() == "vanish":
+            raise SentBack("gone", worker_vanished=True)
+        yield JobUpdate(job.story_id, job.attempt, "finished")
+
+
+async def test_a_job_that_brings_workers_down_is_given_up_and_those_beside_it_are_not() -> None:
+    pen = Dies(slots=8)
+    async with MemoryQueue(10) as queue:
+        for n in range(1, 5):
+            await queue.submit(job(n, f"member {n}"))
+        async with working(queue, pen):
+            poison = await last_of(queue, 1)
+            assert (poison.event, poison.gave_up) == ("failed", True)
+            assert pen.taken.count(1) == MAX_CRASHES
+            for n in (2, 3, 4):
+                pen.say(n, "end")
+                assert (await last_of(queue, n)).event == "finished"
+        assert queue._records == {}
 
 
 # Properties. A scenario is a list of arrivals between takes: the members who ask before each one.
@@ -418,7 +483,7 @@ async def run_scenario(
     `watch` sees the queue and the jobs waiting just before each take.
     """
     queue = MemoryQueue(1000)
-    queue._slots = slots
+    queue._writers.append(Pen(slots=slots))
     waiting: dict[int, Job] = {}
     taken: list[Job] = []
     running: list[int] = []
@@ -448,7 +513,7 @@ def end(queue: MemoryQueue, story_id: int) -> None:
     record = queue._writing[story_id]
     record.publish(JobUpdate(story_id, 1, "finished"))
     assert record.task is not None
-    queue._settle(record, asyncio.Semaphore(), record.task)
+    queue._settle(record, record.task)
 
 
 @given(arrivals)

@@ -110,3 +110,27 @@ async def test_closing_the_stream_stops_the_engine() -> None:
         assert engine.running == 1
         await updates.aclose()
         assert engine.running == 0
+
+
+async def test_a_worker_that_finishes_takes_no_more_and_waits_for_what_is_written() -> None:
+    gate = Gate()
+    gate.hold()
+    async with ScriptedEngine(step=gate.step, slots=2) as engine, open_queue("memory://") as queue:
+        writer = StoryWriter(engine)
+        work = asyncio.create_task(queue.work(writer))
+        for n in range(3):
+            await queue.submit(Job(n, 1, f"m{n}", GenerationRequest("horror")))
+        await eventually(lambda: engine.running == 2)
+        await writer.finish(grace_s=0.01)  # too short
+        assert engine.running == 2
+        finish = asyncio.create_task(writer.finish(grace_s=60))
+        await asyncio.sleep(0)
+        assert not finish.done()
+        gate.open()
+        await finish
+        assert writer.slots == 0
+        state = await queue.state()
+        assert (state.waiting, state.writing, engine.running) == ((2,), (), 0)
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
