@@ -38,6 +38,7 @@ from bot.house import (
     needs_model_libraries,
     needs_other_workers,
     run_house,
+    run_worker,
 )
 from bot.moderation import check_prompt, check_title
 from bot.settings import Settings, load_settings
@@ -138,8 +139,12 @@ def console() -> None:
 
 @app.command()
 def worker() -> None:
-    """Write stories for front ends elsewhere. Needs a queue that both sides reach."""
-    needs_other_workers(_settings())
+    """Write stories for bots elsewhere. Needs a QUEUE_URL that both sides reach, and the same
+    MODEL; no database and no token."""
+    settings = _settings()
+    needs_other_workers(settings)
+    _fetch_model(settings)
+    asyncio.run(run_worker(settings, make_engine(settings)))
 
 
 # -- one story ---------------------------------------------------------------------------------

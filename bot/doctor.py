@@ -13,8 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.errors import OperatorError, SettingsError
-from bot.house import SCRIPTED, ask_model_server, genre_table, needs_model_libraries
-from bot.queue import open_queue
+from bot.house import (
+    SCRIPTED,
+    ask_model_server,
+    genre_table,
+    needs_model_libraries,
+    queue_of,
+)
 from bot.settings import Settings, load_settings
 from bot.store.database import parse_url, sqlite_path
 from bot.store.migrate import current_and_head
@@ -128,12 +133,21 @@ async def _database(settings: Settings) -> Finding:
 
 async def _queue(settings: Settings) -> Finding:
     try:
-        async with open_queue(settings.queue_url) as queue:
-            await queue.state()
+        async with queue_of(settings) as queue:
+            workers = (await queue.state()).workers
     except OperatorError as error:
         return Finding("queue", False, str(error))
     transport = settings.queue_url.partition(":")[0]  # what follows may hold a password
-    return Finding("queue", True, f"{transport} is reachable")
+    if transport == "memory":
+        return Finding("queue", True, "in the bot's own process, as is its worker")
+    if not workers:
+        advice = (
+            f"{transport} is reachable; no worker has joined for MODEL={settings.model}: "
+            "`cliffhanger worker` starts one"
+        )
+        return Finding("queue", True, advice)
+    there = ", ".join(f"{w.name} ({w.slots} slots, {w.engine.device})" for w in workers)
+    return Finding("queue", True, f"{transport} is reachable; workers: {there}")
 
 
 def _disk(settings: Settings) -> Finding:

@@ -156,6 +156,13 @@ def needs_other_workers(settings: Settings) -> None:
     open_queue(settings.queue_url)  # which names a transport that there is not
 
 
+def queue_of(settings: Settings) -> StoryQueue:
+    """The queue the settings name, not open yet. Raises SettingsError."""
+    return open_queue(
+        settings.queue_url, max_waiting=settings.queue_max_waiting, model=settings.model
+    )
+
+
 async def run_house(settings: Settings, platforms: Sequence[str], engine: Engine | None) -> int:
     """Serve until a platform ends or a signal asks to stop; the exit code.
 
@@ -170,11 +177,7 @@ async def run_house(settings: Settings, platforms: Sequence[str], engine: Engine
             store = observed_store(
                 await stack.enter_async_context(open_store(settings.database_url, share))
             )
-            queue = observed_queue(
-                await stack.enter_async_context(
-                    open_queue(settings.queue_url, max_waiting=settings.queue_max_waiting)
-                )
-            )
+            queue = observed_queue(await stack.enter_async_context(queue_of(settings)))
             checks = _checks(store, queue)
             if settings.metrics_at is not None:
                 await stack.enter_async_context(serving(*settings.metrics_at, checks, queue))
@@ -197,11 +200,36 @@ async def run_house(settings: Settings, platforms: Sequence[str], engine: Engine
             return 1 if console is not None and console.failures else 0
 
 
+async def run_worker(settings: Settings, engine: Engine) -> None:
+    """Write stories for bots elsewhere until a signal asks to stop.
+
+    Then no new one is begun, and those begun have `worker_grace_s` seconds to end; what has not
+    ended by then goes back to the head of its line. Needs no database and no bot token.
+    """
+    async with AsyncExitStack() as stack:
+        stop = await stack.enter_async_context(_stop_asked(None))
+        queue = await stack.enter_async_context(queue_of(settings))
+        if settings.metrics_at is not None:
+            checks = {"worker": _find_worker(queue)}
+            await stack.enter_async_context(serving(*settings.metrics_at, checks, queue))
+        writer = await stack.enter_async_context(_opened(engine))
+        work = await stack.enter_async_context(_running(queue.work(writer)))
+        await _first_end({work: "the worker"}, stop)
+        log.info("finishing what is begun, within %g s", settings.worker_grace_s)
+        await writer.finish(settings.worker_grace_s)
+
+
 async def _work(engine: Engine, queue: StoryQueue) -> None:
+    async with _opened(engine) as writer:
+        await queue.work(writer)
+
+
+@asynccontextmanager
+async def _opened(engine: Engine) -> AsyncIterator[StoryWriter]:
     async with engine:
         info = engine.info
         log.info("writing with %s (%s) on %s", info.model, info.revision[:12], info.device)
-        await queue.work(StoryWriter(ObservedEngine(engine)))
+        yield StoryWriter(ObservedEngine(engine))
 
 
 def _checks(store: StoryStore, queue: StoryQueue) -> dict[str, Check]:
@@ -211,10 +239,14 @@ def _checks(store: StoryStore, queue: StoryQueue) -> dict[str, Check]:
         await store.note("ready")
         return None
 
+    return {"store": reach_store, "worker": _find_worker(queue)}
+
+
+def _find_worker(queue: StoryQueue) -> Check:
     async def find_worker() -> str | None:
         return None if (await queue.state()).slots else "no worker has joined"
 
-    return {"store": reach_store, "worker": find_worker}
+    return find_worker
 
 
 def _is_connected(door: Platform) -> Check:

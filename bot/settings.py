@@ -81,10 +81,19 @@ class Settings(BaseSettings):
     queue_url: str = Field(
         "memory://",
         repr=False,  # it may hold a password
-        description="memory:// writes stories in the bot's own process.",
+        description="memory:// writes stories in the bot's own process; "
+        "redis://:password@host:6379/0 (rediss:// for TLS) has workers on other machines, those "
+        "with the same MODEL, write them too.",
     )
     queue_max_waiting: int = Field(
         200, ge=1, description="Stories in line before newcomers are asked to come back later."
+    )
+    worker_grace_s: float = Field(
+        30,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds in which `cliffhanger worker`, asked to stop, finishes what it has "
+        "begun; the rest goes back in line.",
     )
     cache_dir: Path | None = Field(
         None, description="Where fetched models are kept. Empty: the user's cache folder."
