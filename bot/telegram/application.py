@@ -28,7 +28,9 @@ from telegram.ext import (
     Application,
     ApplicationBuilder,
     CallbackQueryHandler,
+    ChosenInlineResultHandler,
     CommandHandler,
+    InlineQueryHandler,
     MessageHandler,
     filters,
 )
@@ -40,6 +42,7 @@ from bot.telegram.asking import PLATFORM, Ask, Press
 from bot.telegram.beginning import Beginning
 from bot.telegram.deep_links import Route, follow
 from bot.telegram.error_handler import on_error
+from bot.telegram.inline_mode import InlineMode
 from bot.telegram.linking import LinkHandlers
 from bot.telegram.live_stories import LiveStories, Pace
 from bot.telegram.moderate_panel import ModeratePanel
@@ -122,6 +125,8 @@ class TelegramPlatform:
             await live.resume()
             async with self._intake(app) as intake:
                 log.info("Telegram: serving as @%s", app.bot.username)
+                if not app.bot.supports_inline_queries:
+                    log.info("Inline mode is off: /setinline at @BotFather lets it in")
                 self.started.set()
                 await intake.run()
         finally:
@@ -160,9 +165,10 @@ class TelegramPlatform:
         moderate = ModeratePanel(self._service, live)
         reports, linking = Reports(self._service, live), LinkHandlers(self._service)
         beginning = Beginning(self._service, live)
+        inline = InlineMode(self._service, live)
         parts = (settings, moderate, reports, beginning)
         links = [*StoryLinks(self._service, live).links, *(one for p in parts for one in p.links)]
-        routes = [one for part in (*parts, linking) for one in part.presses]
+        routes = [one for part in (*parts, inline, linking) for one in part.presses]
         answers = (*settings.answers, *reports.answers, *beginning.answers)
         stories = StoryHandlers(self._service, live, beginning, links)
         presses = PressHandlers(self._service, live, routes)
@@ -177,6 +183,8 @@ class TelegramPlatform:
         moved = new & filters.StatusUpdate.MIGRATE
         app.add_handler(MessageHandler(moved, _on_move(self._service)))
         app.add_handler(CallbackQueryHandler(_on_press(presses.pressed)))
+        app.add_handler(InlineQueryHandler(_on_query(inline)))
+        app.add_handler(ChosenInlineResultHandler(_on_choice(inline)))
         app.add_error_handler(on_error)
 
     async def _publish_commands(self, app: App) -> None:
@@ -256,6 +264,22 @@ def _on_press(pressed: Callable[[Press], Awaitable[None]]) -> Callable[[Update, 
     async def handle(update: Update, context: Any) -> None:
         if (press := Press.of(update, context.bot)) is not None:
             await pressed(press)
+
+    return handle
+
+
+def _on_query(inline: InlineMode) -> Callable[[Update, Any], Any]:
+    async def handle(update: Update, context: Any) -> None:
+        if update.inline_query is not None:
+            await inline.offer(update.inline_query)
+
+    return handle
+
+
+def _on_choice(inline: InlineMode) -> Callable[[Update, Any], Any]:
+    async def handle(update: Update, context: Any) -> None:
+        if update.chosen_inline_result is not None:
+            await inline.chosen(update.chosen_inline_result, context.bot)
 
     return handle
 

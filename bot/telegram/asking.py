@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from telegram import (
     Bot,
@@ -37,7 +37,10 @@ from bot.telegram.view import Page
 log = logging.getLogger(__name__)
 
 PLATFORM = "telegram"
+MessageId: TypeAlias = int | str
+"""A string of a message that inline mode sent."""
 TelegramBot = ExtBot[Urgency]
+NOWHERE = 0
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
@@ -46,24 +49,38 @@ class Place:
     """Where to write: a chat, and in a forum the topic."""
 
     chat_id: int
+    """0: wherever a member sent what inline mode offered them; only to be edited."""
     thread_id: int | None = None
     reply_to: int | None = None
     """The message answered, in groups."""
+    home: int | None = None
+    """The chat whose story is shown, where that is another one; NOWHERE: one to be read only."""
 
     def channel_id(self) -> str:
         """As kept in a `Post`."""
-        return str(self.chat_id) if self.thread_id is None else f"{self.chat_id}/{self.thread_id}"
+        thread = "" if self.thread_id is None else f"/{self.thread_id}"
+        home = "" if self.home is None else f"@{self.home}"
+        return f"{self.chat_id}{thread}{home}"
 
     @classmethod
     def of_channel_id(cls, channel_id: str) -> Place:
         """Read back what `channel_id` wrote."""
-        chat, _, thread = channel_id.partition("/")
-        return cls(int(chat), int(thread) if thread else None)
+        here, _, home = channel_id.partition("@")
+        chat, _, thread = here.partition("/")
+        return cls(int(chat), int(thread) if thread else None, home=int(home) if home else None)
 
     @property
     def is_private(self) -> bool:
-        """Private chats have their member's id; groups have negative ones."""
+        """Private chats have their member's id; groups and channels have negative ones."""
         return self.chat_id > 0
+
+    @property
+    def is_inline(self) -> bool:
+        return self.chat_id == 0
+
+    def read_message_id(self, kept: str) -> MessageId:
+        """A message's id as a `Post` keeps it."""
+        return kept if self.is_inline else int(kept)
 
     @classmethod
     def of(cls, message: Message) -> Place:
@@ -95,14 +112,13 @@ async def send(bot: TelegramBot, place: Place, page: Page, urgency: Urgency) -> 
 
 
 async def edit(
-    bot: TelegramBot, place: Place, message_id: int, page: Page, urgency: Urgency
+    bot: TelegramBot, place: Place, message_id: MessageId, page: Page, urgency: Urgency
 ) -> None:
     """Make a message of ours show `page`; no error where it does so already."""
     with _unless_same():
         await bot.edit_message_text(
             page.html,
-            chat_id=place.chat_id,
-            message_id=message_id,
+            **_address(place, message_id),
             parse_mode=ParseMode.HTML,
             link_preview_options=_NO_PREVIEW,
             reply_markup=page.keyboard,
@@ -128,16 +144,21 @@ async def ask_for_reply(bot: TelegramBot, place: Place, html: str) -> None:
 
 
 async def edit_keyboard(
-    bot: TelegramBot, place: Place, message_id: int, keyboard: InlineKeyboardMarkup | None
+    bot: TelegramBot, place: Place, message_id: MessageId, keyboard: InlineKeyboardMarkup | None
 ) -> None:
     """Change only the buttons below a message."""
     with _unless_same():
         await bot.edit_message_reply_markup(
-            chat_id=place.chat_id,
-            message_id=message_id,
+            **_address(place, message_id),
             reply_markup=keyboard,
             rate_limit_args=Urgency.REPLY,
         )
+
+
+def _address(place: Place, message_id: MessageId) -> dict[str, Any]:
+    if place.is_inline:
+        return {"inline_message_id": message_id}
+    return {"chat_id": place.chat_id, "message_id": message_id}
 
 
 @contextlib.contextmanager
@@ -161,6 +182,11 @@ def _caller(speaker: User | Chat, chat: Chat, locale: str | None) -> Caller:
         is_private=chat.type == ChatType.PRIVATE,
         locale=locale or "en",
     )
+
+
+def private_caller(user: User) -> Caller:
+    """A member of whom we do not know where they are, as in their chat with us."""
+    return _caller(user, Chat(user.id, ChatType.PRIVATE), user.language_code)
 
 
 def _speaker(message: Message) -> User | Chat | None:
@@ -225,7 +251,7 @@ class Press:
     bot: TelegramBot
     caller: Caller
     place: Place
-    message_id: int
+    message_id: MessageId
     data: str
     query: CallbackQuery
     answers: int | None = None
@@ -234,11 +260,13 @@ class Press:
 
     @classmethod
     def of(cls, update: Update, bot: Bot) -> Press | None:
-        """None for a button of a message that was never in a chat we are in."""
+        """None for an update that is no press."""
         query = update.callback_query
-        if query is None or query.message is None:
+        if query is None:
             return None
         message = query.message
+        if message is None:
+            return cls._inline(query, bot)
         # Of a message too old to be shown, Telegram gives no more than its chat and number.
         place, answers = Place(message.chat.id), None
         if isinstance(message, Message):
@@ -253,6 +281,20 @@ class Press:
             data=query.data or "",
             query=query,
             answers=answers,
+        )
+
+    @classmethod
+    def _inline(cls, query: CallbackQuery, bot: Bot) -> Press | None:
+        """Below a message that inline mode sent; None for one of a game, which we have not."""
+        if query.inline_message_id is None:
+            return None
+        return cls(
+            bot=_ours(bot),
+            caller=private_caller(query.from_user),
+            place=Place(0),
+            message_id=query.inline_message_id,
+            data=query.data or "",
+            query=query,
         )
 
     async def show(self, page: Page) -> None:

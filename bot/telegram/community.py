@@ -12,10 +12,10 @@ from typing import TypeVar
 from telegram import ChatMember, ChatMemberAdministrator, ChatMemberOwner, ChatMemberRestricted
 from telegram.error import BadRequest, ChatMigrated, Forbidden
 
-from bot.domain import Caller
-from bot.errors import NotYours
+from bot.domain import Caller, Post
+from bot.errors import NotYours, StoryNotFound
 from bot.service import StoryService
-from bot.telegram.asking import PLATFORM, Ask, Place, Press, TelegramBot
+from bot.telegram.asking import PLATFORM, Ask, MessageId, Place, Press, TelegramBot
 
 Result = TypeVar("Result")
 _SUPERGROUP = "-100"
@@ -61,10 +61,40 @@ async def by_author_or_moderator(
     except NotYours:
         caller = None
         if not asked.caller.is_private:
-            caller = await as_there(asked.bot, asked.caller, asked.place.chat_id)
+            caller = await as_there(asked.bot, asked.caller, int(asked.caller.community_id))
         if caller is None or not caller.is_moderator:
             raise
         return await use_case(caller)
+
+
+async def as_reader(service: StoryService, press: Press, story_id: int, home: int) -> Caller:
+    """Whoever presses a button of a story that is shown outside its own chat, as one of those
+    there: a member of its group, or whoever sees the message into which its author had it written.
+
+    Raises StoryNotFound for anybody else.
+    """
+    if home < 0:
+        caller = await as_there(press.bot, press.caller, home)
+        if caller is None:
+            raise StoryNotFound(id=story_id)
+        return caller
+    place = replace(press.place, home=home)
+    seen = await post_of(service, story_id, place, press.message_id) is not None
+    if not seen and press.caller.member_id != str(home):
+        raise StoryNotFound(id=story_id)
+    return replace(press.caller, community_id=str(home), is_private=True)
+
+
+async def post_of(
+    service: StoryService, story_id: int, place: Place, message_id: MessageId
+) -> Post | None:
+    """What is known of a message that shows a story."""
+    for post in await service.posts(story_id):
+        if (post.platform, post.message_id) == (PLATFORM, str(message_id)) and (
+            post.channel_id == place.channel_id()
+        ):
+            return post
+    return None
 
 
 async def address_of(service: StoryService, story_id: int, group_id: str) -> str:

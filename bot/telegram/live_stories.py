@@ -12,16 +12,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from telegram import InlineKeyboardMarkup
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, InvalidToken
 
 from bot.domain import Post, Story, StoryUpdate
 from bot.live_message import EditLater, LiveMessage, MessageGone
 from bot.service import StoryService
-from bot.telegram.asking import PLATFORM, Place, TelegramBot, edit_keyboard
+from bot.telegram.asking import PLATFORM, MessageId, Place, TelegramBot, edit_keyboard
+from bot.telegram.community import address_of
 from bot.telegram.rate_limiter import Sleep, Urgency
 from bot.telegram.story_messages import StoryMessages
 from bot.telegram.view import Page, story_pages
@@ -62,11 +62,11 @@ class LiveStories:
         """Until Telegram says that it does not know them."""
         self._tasks: dict[asyncio.Task[None], StoryMessages] = {}
         """And what each keeps up to date."""
-        self._refreshing: dict[tuple[int, int], bool] = {}
+        self._refreshing: dict[tuple[int, MessageId], bool] = {}
         """Messages whose votes are being shown anew; True: and have changed since."""
 
     async def present(
-        self, story: Story, place: Place, locale: str, *, into: int | None = None
+        self, story: Story, place: Place, locale: str, *, into: MessageId | None = None
     ) -> None:
         """Answer with the story as it stands, in a message of ours that stands there (`into`) or
         in a new one, and follow it from then on."""
@@ -75,8 +75,9 @@ class LiveStories:
         if into is not None:
             await messages.take_over(into)
         shown: list[Page] = []
+        where = await self._shown(story.id, place, locale)
         if not first.is_final:
-            pages = self._pages(first, place, locale)
+            pages = self._pages(first, where)
             try:
                 await messages.begin(pages[0])
                 shown = pages[:1]
@@ -85,12 +86,13 @@ class LiveStories:
             except MessageGone as gone:
                 log.info("story %d is written but not shown: %s", story.id, gone)
                 return
-        self._follow(messages, place, locale, shown, just_sent=bool(shown))
+        self._follow(messages, place, where, shown, just_sent=bool(shown))
 
     def _messages(
-        self, story_id: int, place: Place, locale: str, ids: list[int], *, resend: bool = True
+        self, story_id: int, place: Place, locale: str, ids: list[MessageId], *, resend: bool = True
     ) -> StoryMessages:
         draft = self._send_draft if place.is_private else None
+        resend = resend and not place.is_inline
         return StoryMessages(
             self._bot, self._service, story_id, place, locale, ids, resend=resend, draft=draft
         )
@@ -117,7 +119,7 @@ class LiveStories:
     async def resume(self) -> None:
         """Go on with the messages of stories that the last process left open."""
         for posts in _showings(await self._service.open_posts(PLATFORM)):
-            self._follow_posts(posts, resend=True)
+            await self._follow_posts(posts, resend=True)
 
     async def redraw_all(self, story_id: int) -> None:
         """Bring every message that shows a story up to date: it was hidden, kept or deleted.
@@ -126,32 +128,21 @@ class LiveStories:
         """
         posts = [post for post in await self._service.posts(story_id) if post.platform == PLATFORM]
         for pages in _showings(posts):
-            self._follow_posts(pages, resend=False)
+            await self._follow_posts(pages, resend=False)
 
-    def _follow_posts(self, posts: list[Post], *, resend: bool) -> None:
+    async def _follow_posts(self, posts: list[Post], *, resend: bool) -> None:
         """Follow a story in the messages that show its pages."""
         place, locale = Place.of_channel_id(posts[0].channel_id), posts[0].locale
-        ids = [int(post.message_id) for post in posts]
+        ids = [place.read_message_id(post.message_id) for post in posts]
         story_id = posts[0].story_id
         messages = self._messages(story_id, place, locale, ids, resend=resend)
-        self._follow(messages, place, locale, [_SOMETHING] * len(ids))
+        where = await self._shown(story_id, place, locale)
+        self._follow(messages, place, where, [_SOMETHING] * len(ids))
 
-    async def show(
-        self,
-        story: Story,
-        place: Place,
-        locale: str,
-        *,
-        keyboard: InlineKeyboardMarkup | None = None,
-    ) -> None:
-        """Answer with a story as it is, remembering where: what becomes of it is seen there.
-
-        With a `keyboard` in place of its usual buttons.
-        """
+    async def show(self, story: Story, place: Place, locale: str) -> None:
+        """Answer with a story as it is, remembering where: what becomes of it is seen there."""
         messages = self._messages(story.id, place, locale, [])
-        pages = self._pages(StoryUpdate(story), place, locale)
-        if keyboard is not None:
-            pages[-1] = replace(pages[-1], keyboard=keyboard)
+        pages = self._pages(StoryUpdate(story), await self._shown(story.id, place, locale))
         try:
             for index, page in enumerate(pages):
                 await messages.send(index, page, Urgency.REPLY)
@@ -160,23 +151,28 @@ class LiveStories:
             return
         await self._service.end_posts(story.id, PLATFORM)
 
-    def _pages(self, update: StoryUpdate, place: Place, locale: str) -> list[Page]:
-        return story_pages(update, self._service.genres, self._shown(place, locale))
+    def _pages(self, update: StoryUpdate, where: Shown) -> list[Page]:
+        return story_pages(update, self._service.genres, where)
 
-    def _shown(self, place: Place, locale: str) -> Shown:
-        return Shown(locale, None if place.is_private else place.chat_id, self._bot.username)
+    async def _shown(self, story_id: int, place: Place, locale: str) -> Shown:
+        url = ""
+        if place.home:
+            url = await address_of(self._service, story_id, str(place.home))
+        group_id = None if place.is_private else place.chat_id
+        name = self._bot.username
+        return Shown(locale, group_id, name, place.home, url, place.is_inline)
 
     def _follow(
         self,
         messages: StoryMessages,
         place: Place,
-        locale: str,
+        where: Shown,
         shown: list[Page],
         *,
         just_sent: bool = False,
     ) -> None:
         live = LiveMessage(
-            lambda update: messages.contents(self._pages(update, place, locale)),
+            lambda update: messages.contents(self._pages(update, where)),
             messages.put,
             messages.remove,
             interval_s=self._pace.of(place),
@@ -210,24 +206,24 @@ class LiveStories:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def redraw(self, story_id: int, place: Place, message_id: int, locale: str) -> None:
+    async def redraw(self, story_id: int, place: Place, message_id: MessageId, locale: str) -> None:
         """Bring up to date a message that was left behind, as by a crash after the story's end."""
         if all(messages.story_id != story_id for messages in self._tasks.values()):
             messages = self._messages(story_id, place, locale, [message_id])
-            self._follow(messages, place, locale, [])
+            self._follow(messages, place, await self._shown(story_id, place, locale), [])
 
     async def restore_keyboard(
-        self, story: Story, place: Place, message_id: int, locale: str
+        self, story: Story, place: Place, message_id: MessageId, locale: str
     ) -> None:
         """Show a story's usual buttons below its message, with its votes as they are."""
-        keyboard = story_keyboard(story, self._shown(place, locale))
+        keyboard = story_keyboard(story, await self._shown(story.id, place, locale))
         await edit_keyboard(self._bot, place, message_id, keyboard)
 
     async def refresh_votes(
         self,
         read: Callable[[], Awaitable[Story]],
         place: Place,
-        message_id: int,
+        message_id: MessageId,
         locale: str,
     ) -> None:
         """Show the votes as they now are below a message.

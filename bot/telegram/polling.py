@@ -22,7 +22,12 @@ from bot.telegram.rate_limiter import Clock, Sleep, seconds_of
 
 log = logging.getLogger(__name__)
 
-ALLOWED_UPDATES = (Update.MESSAGE, Update.CALLBACK_QUERY)
+ALLOWED_UPDATES = (
+    Update.MESSAGE,
+    Update.CALLBACK_QUERY,
+    Update.INLINE_QUERY,
+    Update.CHOSEN_INLINE_RESULT,
+)
 POLL_S = 20
 """How long Telegram may wait for an update before it answers with none."""
 MAX_PAUSE_S = 60.0

@@ -7,6 +7,7 @@ the one that shows a message to be out of date.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from bot import wording
@@ -14,7 +15,7 @@ from bot.domain import Story
 from bot.errors import AlreadyEnded
 from bot.service import StoryService
 from bot.telegram.asking import Press, edit_keyboard
-from bot.telegram.community import by_author_or_moderator, shared_locale
+from bot.telegram.community import as_reader, by_author_or_moderator, post_of, shared_locale
 from bot.telegram.deep_links import Route, follow, link
 from bot.telegram.live_stories import LiveStories
 from bot.telegram.view import text_page
@@ -46,6 +47,9 @@ class PressHandlers:
     async def pressed(self, press: Press) -> None:
         """Any press; it is answered, if only with silence."""
         if choice := parse(press.data):
+            if choice.home is not None:
+                press.caller = await as_reader(self._service, press, choice.number, choice.home)
+                press.place = replace(press.place, home=choice.home)
             await self._actions[choice.action](press, choice)
         elif not await follow(self._routes, press.data, press):
             await press.answer(say("telegram-old-button", press.caller.locale), alert=True)
@@ -56,7 +60,13 @@ class PressHandlers:
         story = await self._service.vote(press.caller, choice.number, choice.value)
         await press.answer(wording.vote_counted(story, choice.value, press.caller.locale))
         read = partial(self._service.read, press.caller, choice.number)
-        await self._live.refresh_votes(read, press.place, press.message_id, press.caller.locale)
+        locale = await self._locale(press, choice)
+        await self._live.refresh_votes(read, press.place, press.message_id, locale)
+
+    async def _locale(self, press: Press, choice: Choice) -> str:
+        """The language of the pressed message."""
+        post = await post_of(self._service, choice.number, press.place, press.message_id)
+        return post.locale if post else await shared_locale(self._service, press.caller)
 
     async def _continue(self, press: Press, choice: Choice) -> None:
         await self._present(press, await self._service.continue_story(press.caller, choice.number))
@@ -76,14 +86,14 @@ class PressHandlers:
             )
         except AlreadyEnded:
             # A message that still says "Cancel" missed its story's end.
-            locale = press.caller.locale
-            self._live.redraw(choice.number, press.place, press.message_id, locale)
+            locale = await self._locale(press, choice)
+            await self._live.redraw(choice.number, press.place, press.message_id, locale)
             raise
         await press.answer(say("story-cancelled", press.caller.locale))
 
     async def _report(self, press: Press, choice: Choice) -> None:
         """Where nobody reads along."""
-        payload = f"report_{choice.number}_{press.place.chat_id}"
+        payload = f"report_{choice.number}_{press.caller.community_id}"
         await press.answer(url=link(press.bot.username, payload))
 
     async def _ask_delete(self, press: Press, choice: Choice) -> None:
@@ -92,7 +102,7 @@ class PressHandlers:
             press, lambda caller: self._service.check_may_delete(caller, story_id)
         )
         await press.answer(say("delete-ask", locale, id=story_id), alert=True)
-        question = delete_keyboard(story_id, locale)
+        question = delete_keyboard(story_id, locale, press.place.home)
         await edit_keyboard(press.bot, press.place, press.message_id, question)
 
     async def _delete(self, press: Press, choice: Choice) -> None:
@@ -104,7 +114,7 @@ class PressHandlers:
 
     async def _keep(self, press: Press, choice: Choice) -> None:
         story = await self._service.read(press.caller, choice.number)
-        locale = await shared_locale(self._service, press.caller)
+        locale = await self._locale(press, choice)
         await self._live.restore_keyboard(story, press.place, press.message_id, locale)
 
     async def _forget(self, press: Press, choice: Choice) -> None:

@@ -246,7 +246,8 @@ class TelegramRateLimiter(BaseRateLimiter[Urgency]):
         rate_limit_args: Urgency | None,
     ) -> bool | JSONDict | list[JSONDict]:
         """See BaseRateLimiter; without `rate_limit_args` a request is a REPLY."""
-        chat_id = data.get("chat_id")
+        # A message of inline mode is a chat of its own: which one it is in, we are not told.
+        chat_id = data.get("chat_id") or data.get("inline_message_id")
         if chat_id is None or endpoint in _FREE or not endpoint.startswith(_COUNTED):
             return await callback(*args, **kwargs)
         chat = self._chat(chat_id)

@@ -5,15 +5,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup
-
+from bot.errors import MemberError
 from bot.service import StoryService
-from bot.telegram.asking import Ask
-from bot.telegram.community import address_of, as_there
+from bot.telegram.asking import NOWHERE, Ask
+from bot.telegram.community import as_there
 from bot.telegram.deep_links import GROUP, STORY, Route
 from bot.telegram.live_stories import LiveStories
-from bot.texts import say
 
 
 class StoryLinks:
@@ -29,17 +28,19 @@ class StoryLinks:
 
     async def _open(self, ask: Ask, match: re.Match[str]) -> None:
         story = await self._service.read(ask.caller, int(match["story"]))
-        await self._live.show(story, ask.place, ask.caller.locale)
+        place = ask.place
+        try:
+            await self._service.check_may_delete(ask.caller, story.id)
+        except MemberError:  # not one's own
+            place = replace(place, home=NOWHERE)
+        await self._live.show(story, place, ask.caller.locale)
 
     async def _open_of_group(self, ask: Ask, match: re.Match[str]) -> None:
-        """To be read here; voted on where it was told."""
+        """To be read here, and voted on."""
         caller = await as_there(ask.bot, ask.caller, int(match["group"]))
         if caller is None:
             await self._open(ask, match)
             return
-        story, locale = await self._service.read(caller, int(match["story"])), caller.locale
-        keyboard = None
-        if url := await address_of(self._service, story.id, caller.community_id):
-            way = InlineKeyboardButton(say("telegram-button-to-group", locale), url=url)
-            keyboard = InlineKeyboardMarkup([[way]])
-        await self._live.show(story, ask.place, locale, keyboard=keyboard)
+        story = await self._service.read(caller, int(match["story"]))
+        place = replace(ask.place, home=int(caller.community_id))
+        await self._live.show(story, place, caller.locale)

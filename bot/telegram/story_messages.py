@@ -17,7 +17,7 @@ from bot.domain import Post, Status, StoryUpdate
 from bot.errors import MemberError
 from bot.live_message import EditLater, MessageGone
 from bot.service import StoryService
-from bot.telegram.asking import PLATFORM, Place, TelegramBot, edit, send
+from bot.telegram.asking import PLATFORM, MessageId, Place, TelegramBot, edit, send
 from bot.telegram.rate_limiter import Dropped, Urgency, seconds_of
 from bot.telegram.view import Page, escape
 from bot.texts import say
@@ -43,7 +43,7 @@ class StoryMessages:
         story_id: int,
         place: Place,
         locale: str,
-        ids: list[int],
+        ids: list[MessageId],
         *,
         resend: bool = True,
         draft: Draft | None = None,
@@ -53,13 +53,13 @@ class StoryMessages:
         self.story_id = story_id
         self._place = place
         self._locale = locale
-        self._ids: list[int | None] = list(ids)
+        self._ids: list[MessageId | None] = list(ids)
         """First page to last; None where a member deleted ours."""
         self._resend = resend
         """Whether the end of a story is sent anew where its first message was deleted."""
         self._draft = draft
         """Streams a growing story, where that works; its end is then a new message."""
-        self._placeholders: list[int | None] = []
+        self._placeholders: list[MessageId | None] = []
         """What was shown before drafts took over; to be deleted at the end."""
         self._grows = False
         """The story is being written, and there are words of it."""
@@ -112,7 +112,7 @@ class StoryMessages:
             await self.remove(len(self._ids) - 1)
         self._ids = ends
 
-    async def take_over(self, message_id: int) -> None:
+    async def take_over(self, message_id: MessageId) -> None:
         """A message of ours that showed something else is the first page from now on."""
         self._ids = [message_id]
         await self._remember(message_id, "")
@@ -124,7 +124,7 @@ class StoryMessages:
         if message_id is None or not await self._edit(0, message_id, page, Urgency.REPLY):
             await self.send(0, page, Urgency.REPLY)
 
-    async def _edit(self, index: int, message_id: int, page: Page, urgency: Urgency) -> bool:
+    async def _edit(self, index: int, message_id: MessageId, page: Page, urgency: Urgency) -> bool:
         """False if the message is not there and the page is to be sent anew."""
         try:
             await self._try(edit(self._bot, self._place, message_id, page, urgency))
@@ -143,7 +143,7 @@ class StoryMessages:
         self._ids[index : index + 1] = [message.message_id]
         await self._remember(message.message_id, str(self._ids[0] or "") if index else "")
 
-    async def _remember(self, message_id: int, first: str) -> None:
+    async def _remember(self, message_id: MessageId, first: str) -> None:
         channel, number = self._place.channel_id(), str(message_id)
         post = Post(self.story_id, PLATFORM, channel, number, self._locale, first)
         try:
@@ -158,7 +158,7 @@ class StoryMessages:
         if message_id is None:
             return
         try:
-            await self._bot.delete_message(self._place.chat_id, message_id)
+            await self._bot.delete_message(self._place.chat_id, int(message_id))
         except TelegramError:
             try:
                 await edit(self._bot, self._place, message_id, _EMPTY, Urgency.FINAL)

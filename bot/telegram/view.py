@@ -57,13 +57,17 @@ def fit(text: str, most: int) -> str:
 
 
 def story_pages(update: StoryUpdate, genres: GenreTable, shown: Shown) -> list[Page]:
-    """A story as it stands, in one or more messages; the last one has the buttons."""
+    """A story as it stands, in one or more messages; the last one has the buttons. Inline mode
+    has one message, in which a longer story is cut."""
     story, locale = update.story, shown.locale
     head = _head(story, genres, locale)
     status = wording.status(update, locale)
     foot = f"<i>{escape(status)}</i>" if status else ""
-    room = max(PAGE_SIZE - len(head) - len(foot) - len("\n\n") * 2 - len(_CURSOR), _LEAST_BODY)
+    frame = len(head) + len(foot) + len("\n\n") * 2 + len(_CURSOR) + len(" …")
+    room = max(PAGE_SIZE - frame, _LEAST_BODY)
     bodies = split_pages(_body(story), room, measure=lambda text: len(escape(text)))
+    if shown.is_inline and len(bodies) > 1:
+        bodies = [f"{bodies[0]} …"]
     texts = [escape(body) for body in bodies]
     if story.status is Status.WRITING and story.text:
         texts[-1] += _CURSOR

@@ -4,7 +4,8 @@ Data is compact (Telegram allows 64 bytes) and says all that is needed, so a but
 as its message exists, whatever was restarted meanwhile: `v:12:1` votes story 12 up, `v:12:-1`
 down, `c:12` continues it, `r:12` asks for another version, `x:12` cancels it, `t:12` reports it,
 `d:12` asks whether to delete it, `y:12` deletes it, `k:12` does not; `f:99` lets member 99 confirm
-/forget. A client can send anything: `parse` takes nothing else.
+/forget. Of a story that is shown outside its own chat, that one's id follows: `v:12:1:-1001`. A
+client can send anything: `parse` takes nothing else.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ _LETTERS: dict[str, Action] = {
     "c": "continue", "r": "retry", "x": "cancel", "t": "report",
     "d": "ask-delete", "y": "delete", "k": "keep", "f": "forget",
 }  # fmt: skip
-_VOTE = re.compile(r"v:([1-9][0-9]{0,17}):(1|-1)")
-_OTHER = re.compile(r"([crxtdykf]):([1-9][0-9]{0,17})")
+_HOME = r"(?::(?P<home>-?[1-9][0-9]{0,15}))?"
+_VOTE = re.compile(rf"v:([1-9][0-9]{{0,17}}):(1|-1){_HOME}")
+_OTHER = re.compile(rf"([crxtdykf]):([1-9][0-9]{{0,17}}){_HOME}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +44,21 @@ class Choice:
     """Of the story; for "forget" the Telegram id of the member who may confirm."""
     value: VoteValue = 0
     """For "vote"."""
+    home: int | None = None
+    """The story's own chat, where the button is not in it."""
 
 
 def parse(data: str) -> Choice | None:
     """The choice a button's data stands for; None for anything that is no data of ours."""
     if match := _VOTE.fullmatch(data):
-        return Choice("vote", int(match[1]), 1 if match[2] == "1" else -1)
+        return Choice("vote", int(match[1]), 1 if match[2] == "1" else -1, _home(match))
     if match := _OTHER.fullmatch(data):
-        return Choice(_LETTERS[match[1]], int(match[2]))
+        return Choice(_LETTERS[match[1]], int(match[2]), home=_home(match))
     return None
+
+
+def _home(match: re.Match[str]) -> int | None:
+    return int(match["home"]) if match["home"] else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,12 @@ class Shown:
     """None in a private chat."""
     username: str = ""
     """The bot's, for links."""
+    home: int | None = None
+    """The story's own chat, where it is shown in another; 0: in none where one can vote."""
+    url: str = ""
+    """Of its message there, for those who are there."""
+    is_inline: bool = False
+    """In a message that inline mode sent."""
 
 
 def story_keyboard(story: Story, shown: Shown) -> InlineKeyboardMarkup | None:
@@ -69,15 +83,14 @@ def story_keyboard(story: Story, shown: Shown) -> InlineKeyboardMarkup | None:
     locale = shown.locale
     if story.status is Status.DELETED or story.is_hidden:
         return None
+    if shown.home is not None:
+        return _visiting_keyboard(story, shown, shown.home)
     if story.status.is_open:
         return InlineKeyboardMarkup([[_button(say("button-cancel", locale), f"x:{story.id}")]])
     retry = _button(say("button-retry", locale), f"r:{story.id}")
     delete = _button(f"🗑 {say('button-delete', locale)}", f"d:{story.id}")
     if story.status is Status.FINISHED:
-        votes = [
-            _button(f"👍 {story.tally.ups}", f"v:{story.id}:1"),
-            _button(f"👎 {story.tally.downs}", f"v:{story.id}:-1"),
-        ]
+        votes = _votes(story)
         go_on = _button(say("button-continue", locale), f"c:{story.id}")
         report = _button(f"🚩 {say('button-report', locale)}", f"t:{story.id}")
         if shown.group_id is None:
@@ -91,10 +104,39 @@ def story_keyboard(story: Story, shown: Shown) -> InlineKeyboardMarkup | None:
     return InlineKeyboardMarkup([[retry, delete]])
 
 
-def delete_keyboard(story_id: int, locale: str) -> InlineKeyboardMarkup:
+def _votes(story: Story, at_home: str = "") -> list[InlineKeyboardButton]:
+    return [
+        _button(f"👍 {story.tally.ups}", f"v:{story.id}:1{at_home}"),
+        _button(f"👎 {story.tally.downs}", f"v:{story.id}:-1{at_home}"),
+    ]
+
+
+def _visiting_keyboard(story: Story, shown: Shown, home: int) -> InlineKeyboardMarkup | None:
+    """Of a story that is shown outside its own chat: nothing is written there, save by its author
+    into a message of inline mode."""
+    locale, at_home = shown.locale, f":{home}"
+    rows: list[list[InlineKeyboardButton]] = []
+    if story.status.is_open:
+        rows.append([_button(say("button-cancel", locale), f"x:{story.id}{at_home}")])
+    elif home and story.status is Status.FINISHED:
+        rows.append(_votes(story, at_home))
+    if shown.url:
+        rows.append([InlineKeyboardButton(say("telegram-button-to-group", locale), url=shown.url)])
+    if shown.is_inline and not story.status.is_open:
+        label = f"🎭 {say('telegram-button-another', locale)}"
+        query = f"{story.genre} "
+        own = InlineKeyboardButton(label, switch_inline_query_current_chat=query)
+        delete = _button(f"🗑 {say('button-delete', locale)}", f"d:{story.id}{at_home}")
+        rows.append([own, delete] if home else [own])
+    return InlineKeyboardMarkup(rows) if rows else None
+
+
+def delete_keyboard(story_id: int, locale: str, home: int | None = None) -> InlineKeyboardMarkup:
     """The question whether to delete a story for good, in place of its buttons."""
-    yes = _button(say("button-delete-yes", locale), f"y:{story_id}")
-    return InlineKeyboardMarkup([[yes, _button(say("button-back", locale), f"k:{story_id}")]])
+    at_home = "" if home is None else f":{home}"
+    yes = _button(say("button-delete-yes", locale), f"y:{story_id}{at_home}")
+    no = _button(say("button-back", locale), f"k:{story_id}{at_home}")
+    return InlineKeyboardMarkup([[yes, no]])
 
 
 def forget_keyboard(member_id: int, locale: str) -> InlineKeyboardMarkup:

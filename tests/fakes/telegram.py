@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from aiohttp import web
+from fakes.patience import patience
 from fakes.telegram_api.faults import Fault, Faults
 from fakes.telegram_api.floods import Clock, FastClock, Flood, FloodGate, RateLimits
 from fakes.telegram_api.http import cut, decode, failed
@@ -94,6 +95,10 @@ class FakeTelegram:
         self._runner: web.AppRunner | None = None
         self.url = ""
         """Where the API stands, such as http://127.0.0.1:40001; `/bot<token>/` follows."""
+        self.gives_inline_feedback = True
+        """As /setinlinefeedback has it: whether the bot hears what was chosen."""
+        self._offers: dict[str, asyncio.Future[list[dict[str, Any]]]] = {}
+        self.methods.on_offer = lambda query_id, results: self._offers[query_id].set_result(results)
         self.methods.on_answer = lambda query: self._presses[query.id].answered.set()
         self.methods.table |= {
             "deleteWebhook": self._delete_webhook,
@@ -152,7 +157,7 @@ class FakeTelegram:
 
     async def wait_until(self, true: Callable[[], object], timeout: float = 15.0) -> None:
         """Wait for something that comes true as the bot makes its requests."""
-        async with asyncio.timeout(timeout):
+        async with patience(timeout):
             while not true():
                 await self._requested.wait()
                 self._requested.clear()
@@ -259,11 +264,50 @@ class FakeTelegram:
         self.methods.queries[query.id] = query
         self.updates.push("callback_query", _query_json(query))
         try:
-            async with asyncio.timeout(timeout):
+            async with patience(timeout):
                 await press.answered.wait()
         except TimeoutError:
             raise AssertionError(f"press of {data!r} was not answered in {timeout} s") from None
         return query
+
+    async def type_inline(
+        self, user: FakeUser, text: str, timeout: float = 15.0
+    ) -> list[dict[str, Any]]:
+        """`user` types `@bot text` somewhere; what they are offered."""
+        query_id = f"88{len(self._offers) + 1:017d}"
+        self.methods.offers.add(query_id)
+        offered = self._offers[query_id] = asyncio.get_running_loop().create_future()
+        body = {"id": query_id, "from": user.to_json(), "query": text, "offset": ""}
+        self.updates.push("inline_query", body)
+        async with patience(timeout):
+            return await offered
+
+    def send_inline(
+        self, user: FakeUser, result: dict[str, Any], typed: str, place: FakeChat | None = None
+    ) -> FakeMessage:
+        """`user` sends what they were offered, to a chat that the bot is not in (or `place`)."""
+        number = len(self.methods.inline) + 1
+        place = place or FakeChat(-9_000_000 - number, "supergroup", "Elsewhere")
+        text, entities, markup = self.methods.inline_content(result)
+        message = FakeMessage(
+            chat=place,
+            message_id=place.next_id(),
+            sender=user,
+            text=text,
+            entities=entities,
+            reply_markup=markup,
+            link_preview_disabled=True,
+            at=self._clock(),
+            inline_id=f"BAAAAx{number:03d}_-inline",
+        )
+        place.add(message)
+        chosen = {"result_id": result["id"], "from": user.to_json(), "query": typed}
+        if markup:  # Telegram gives no id of a message without buttons
+            self.methods.inline[message.inline_id] = message
+            chosen["inline_message_id"] = message.inline_id
+        if self.gives_inline_feedback:
+            self.updates.push("chosen_inline_result", chosen)
+        return message
 
     async def open_link(self, user: FakeUser, url: str) -> FakeMessage:
         """`user` follows a link to the bot and presses Start."""
@@ -463,10 +507,15 @@ class FakeTelegram:
 
 def _query_json(query: CallbackQuery) -> dict[str, Any]:
     """A Bot API `CallbackQuery`."""
+    where: dict[str, Any] = (
+        {"inline_message_id": query.message.inline_id}
+        if query.message.inline_id
+        else {"message": query.message.to_json()}
+    )
     return {
         "id": query.id,
         "from": query.user.to_json(),
-        "message": query.message.to_json(),
+        **where,
         "chat_instance": str(query.message.chat.id),
         "data": query.data,
     }

@@ -14,3 +14,5 @@ telegram-reply-reason = Reply to this message and say what is wrong with it.
 telegram-reply-opening = Reply to this message with how it begins, in up to { $most } characters. A title goes in quotes before it.
 telegram-button-to-group = To the group
 telegram-about-short = Short film stories in a genre you choose. You vote; the best rise.
+telegram-button-another = Another story
+telegram-button-begin = Begin

@@ -14,3 +14,5 @@ telegram-reply-reason = Responde a este mensaje y di qué tiene de malo.
 telegram-reply-opening = Responde a este mensaje con el comienzo, de hasta { $most } caracteres. Un título va delante, entre comillas.
 telegram-button-to-group = Al grupo
 telegram-about-short = Historias breves de cine en el género que elijas. Votáis; las mejores suben.
+telegram-button-another = Otra historia
+telegram-button-begin = Empezar

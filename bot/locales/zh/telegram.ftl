@@ -14,3 +14,5 @@ telegram-reply-reason = 请回复此消息，说说有什么问题。
 telegram-reply-opening = 请回复此消息，写下故事的开头，最多 { $most } 个字符。标题放在前面，加引号。
 telegram-button-to-group = 前往群组
 telegram-about-short = 按你选的类型写电影短篇。大家投票，最好的排在前面。
+telegram-button-another = 再来一个故事
+telegram-button-begin = 开始

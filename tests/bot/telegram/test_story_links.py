@@ -23,11 +23,16 @@ async def test_a_shared_story_opens_for_the_groups_members(street: Street, house
     start = await fake.open_link(bob, query["url"][0])
     opened = await fake.private_chat(bob).wait_for(lambda m: "You & me" in m.text, after=start)
     assert opened.text == story.text
-    (way,) = opened.buttons
-    assert (way.label, way.url) == (
-        "To the group",
-        f"https://t.me/c/{str(group.id)[4:]}/{story.message_id}",
-    )
+    assert [b.label for b in opened.buttons] == ["👍 0", "👎 0", "To the group"]
+    way = opened.button("To the group").url
+    assert way == f"https://t.me/c/{str(group.id)[4:]}/{story.message_id}"
+    voted = await fake.press(bob, opened, "👍")
+    assert voted.text == "👍 for story #1. It has 1 up, 0 down."
+    await fake.private_chat(bob).wait_for(lambda m: m is opened and m.has_button("👍 1"))
+    assert opened.has_button("To the group")
+    fake.leave(bob, group)
+    gone = await fake.press(bob, opened, "👎")
+    assert gone.text == "There is no story #1 here." and gone.alert
     start = await fake.open_link(eve, query["url"][0])
     stranger = fake.private_chat(eve)
     await stranger.wait_for(lambda m: m.text == "There is no story #1 here.", after=start)
@@ -77,7 +82,9 @@ async def test_what_a_community_shares_with_all_opens_for_everybody(
     await fake.say(boss, group, "/story horror The door")
     await group.wait_for(lambda m: m.has_button("👍"))
     await fake.say(eve, fake.private_chat(eve), f"/start story_1_{group.id}")
-    await fake.private_chat(eve).wait_for(lambda m: "The door" in m.text)
+    chat = fake.private_chat(eve)
+    opened = await chat.wait_for(lambda m: "The door" in m.text)
+    assert opened.buttons == [], "to be read; those who were asked to vote are elsewhere"
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_data_says_all_that_is_needed(data: str, choice: Choice) -> None:
 @pytest.mark.parametrize(
     "data",
     ["", "v", "v:1", "v:1:0", "v:1:+1", "v:0:1", "v:01:1", "v:-1:1", "v:1:1\n", " c:1", "c:１",
-     "z:1", "c:1:1", f"c:{'9' * 19}"],
+     "z:1", "c:1:x", "v:1:1:0", "v:1:1:-0", f"c:{'9' * 19}"],
 )  # fmt: skip
 def test_anything_else_is_nothing(data: str) -> None:
     assert parse(data) is None

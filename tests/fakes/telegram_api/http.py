@@ -13,6 +13,8 @@ from fakes.telegram_api.world import FakeDocument
 _TEXT_FIELDS = {
     "action",
     "callback_query_id",
+    "inline_message_id",
+    "inline_query_id",
     "caption",
     "language_code",
     "parse_mode",

@@ -24,6 +24,8 @@ MAX_TEXT = 4096
 MAX_CAPTION = 1024
 MAX_CALLBACK_DATA_BYTES = 64
 MAX_CALLBACK_ANSWER = 200
+MAX_INLINE_RESULTS = 50
+MAX_RESULT_ID_BYTES = 64
 MAX_COMMANDS = 100
 MAX_COMMAND_DESCRIPTION = 256
 MAX_DESCRIPTION = {"description": 512, "short_description": 120}
@@ -81,6 +83,11 @@ class Methods:
         self.descriptions: dict[tuple[str, str], str] = {}
         """The bot's, long and short, by kind and language code."""
         self.on_answer: Callable[[CallbackQuery], None] = lambda query: None
+        self.inline: dict[str, FakeMessage] = {}
+        """Messages that members sent by inline mode, by id."""
+        self.on_offer: Callable[[str, list[Params]], None] = lambda query_id, results: None
+        self.offers: set[str] = set()
+        """Inline queries that may still be answered."""
         self.violations: list[str] = []
         self._clock = clock
         self.table: dict[str, Callable[[Params, Files], Any]] = {
@@ -94,6 +101,7 @@ class Methods:
             "editMessageReplyMarkup": self._edit_message_reply_markup,
             "deleteMessage": self._delete_message,
             "answerCallbackQuery": self._answer_callback_query,
+            "answerInlineQuery": self._answer_inline_query,
             "setMyCommands": self._set_my_commands,
             "getMyCommands": self._get_my_commands,
             "deleteMyCommands": self._delete_my_commands,
@@ -103,6 +111,8 @@ class Methods:
 
     def chat_of(self, params: Params) -> FakeChat:
         """The chat a call is about, or the error Telegram gives in its place."""
+        if "inline_message_id" in params:
+            return self._inline_message(params).chat
         chat = self.chats.get(params.get("chat_id", 0))
         if chat is None:
             raise ApiError(400, "Bad Request: chat not found")
@@ -172,7 +182,7 @@ class Methods:
             **self.bot.to_json(),
             "can_join_groups": True,
             "can_read_all_group_messages": False,
-            "supports_inline_queries": False,
+            "supports_inline_queries": True,
         }
 
     def _place(self, chat: FakeChat, params: Params) -> dict[str, int | None]:
@@ -253,15 +263,24 @@ class Methods:
             raise ApiError(400, f"Bad Request: message can't be {to}ed")
         return message
 
-    def _edit_message_text(self, params: Params, files: Files) -> Params:
-        chat = self.chat_of(params)
-        message = self._own_message(chat, params, "edit")
+    def _inline_message(self, params: Params) -> FakeMessage:
+        message = self.inline.get(params["inline_message_id"])
+        if message is None or message.deleted:
+            raise ApiError(400, "Bad Request: MESSAGE_ID_INVALID")
+        return message
+
+    def _edited(self, params: Params) -> FakeMessage:
+        if "inline_message_id" in params:
+            return self._inline_message(params)
+        return self._own_message(self.chat_of(params), params, "edit")
+
+    def _edit_message_text(self, params: Params, files: Files) -> Params | bool:
+        message = self._edited(params)
         text, entities = self._body(params)
         return self._edit(message, text, entities, self._markup(params), params)
 
-    def _edit_message_reply_markup(self, params: Params, files: Files) -> Params:
-        chat = self.chat_of(params)
-        message = self._own_message(chat, params, "edit")
+    def _edit_message_reply_markup(self, params: Params, files: Files) -> Params | bool:
+        message = self._edited(params)
         return self._edit(message, message.text, message.entities, self._markup(params), params)
 
     def _edit(
@@ -271,7 +290,7 @@ class Methods:
         entities: list[Entity],
         markup: Params | None,
         params: Params,
-    ) -> Params:
+    ) -> Params | bool:
         if (text, entities, markup) == (message.text, message.entities, message.reply_markup):
             raise ApiError(
                 400,
@@ -284,7 +303,7 @@ class Methods:
         if "text" in params:
             message.link_preview_disabled = self._preview_off(params)
         message.chat.changed()
-        return message.to_json()
+        return True if message.inline_id else message.to_json()
 
     def _delete_message(self, params: Params, files: Files) -> bool:
         chat = self.chat_of(params)
@@ -310,6 +329,31 @@ class Methods:
         query.answers.append(params)
         self.on_answer(query)
         return True
+
+    # --- inline mode -----------------------------------------------------------------------
+
+    def _answer_inline_query(self, params: Params, files: Files) -> bool:
+        query_id, results = params["inline_query_id"], params["results"]
+        if query_id not in self.offers:
+            raise ApiError(400, "Bad Request: query is too old and response timeout expired")
+        if len(results) > MAX_INLINE_RESULTS:
+            raise self._broken("RESULTS_TOO_MUCH", f"{len(results)} results")
+        ids = [result["id"] for result in results]
+        if len(set(ids)) < len(ids) or not all(
+            1 <= len(one.encode()) <= MAX_RESULT_ID_BYTES for one in ids
+        ):
+            raise self._broken("RESULT_ID_INVALID", str(ids))
+        for result in results:
+            self.inline_content(result)
+        self.offers.discard(query_id)
+        self.on_offer(query_id, results)
+        return True
+
+    def inline_content(self, result: Params) -> tuple[str, list[Entity], Params | None]:
+        """Text, entities and buttons of the message that sending `result` makes."""
+        content = result["input_message_content"]
+        text, entities = self._body({**content, "text": content["message_text"]})
+        return text, entities, self._markup(result)
 
     # --- commands --------------------------------------------------------------------------
 

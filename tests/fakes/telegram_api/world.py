@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from fakes.patience import patience
 from fakes.telegram_api.markup import Entity, utf16_slice
 
 ChatType = str
@@ -51,6 +52,8 @@ class FakeButton:
     label: str
     data: str | None = None
     url: str | None = None
+    query: str | None = None
+    """What it types into the member's message field."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +97,20 @@ class FakeMessage:
     history: list[Version] = field(default_factory=list)
     """Earlier versions, oldest first."""
     deleted: bool = False
+    inline_id: str = ""
+    """Of a message that a member sent by inline mode."""
 
     @property
     def buttons(self) -> list[FakeButton]:
         """All inline buttons, row by row."""
         rows = (self.reply_markup or {}).get("inline_keyboard", [])
         return [
-            FakeButton(button["text"], button.get("callback_data"), button.get("url"))
+            FakeButton(
+                button["text"],
+                button.get("callback_data"),
+                button.get("url"),
+                button.get("switch_inline_query_current_chat"),
+            )
             for row in rows
             for button in row
         ]
@@ -225,8 +235,10 @@ class FakeChat:
 
     @property
     def bot_messages(self) -> list[FakeMessage]:
-        """What the bot has sent here and nobody has deleted, oldest first."""
-        return [m for m in self.messages.values() if m.sender.is_bot and not m.deleted]
+        """What the bot has sent here, or a member by it, and nobody has deleted, oldest first."""
+        return [
+            m for m in self.messages.values() if (m.sender.is_bot or m.inline_id) and not m.deleted
+        ]
 
     async def wait_for(
         self,
@@ -237,18 +249,16 @@ class FakeChat:
     ) -> FakeMessage:
         """The first of the bot's messages (after `after`) that fits `predicate`, now or soon."""
         first = after.message_id + 1 if after else 0
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
-        while True:
-            changed = self._changed
-            for message in self.bot_messages:
-                if message.message_id >= first and predicate(message):
-                    return message
-            try:
-                async with asyncio.timeout_at(deadline):
+        try:
+            async with patience(timeout):
+                while True:
+                    changed = self._changed
+                    for message in self.bot_messages:
+                        if message.message_id >= first and predicate(message):
+                            return message
                     await changed.wait()
-            except TimeoutError:
-                raise AssertionError(f"no such message in {timeout} s; {self.dump()}") from None
+        except TimeoutError:
+            raise AssertionError(f"no such message in {timeout} s; {self.dump()}") from None
 
     def dump(self) -> str:
         """The chat as text, for a failed test's message."""
