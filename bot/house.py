@@ -209,10 +209,12 @@ async def run_worker(settings: Settings, engine: Engine) -> None:
     async with AsyncExitStack() as stack:
         stop = await stack.enter_async_context(_stop_asked(None))
         queue = await stack.enter_async_context(queue_of(settings))
+        is_loaded = asyncio.Event()
         if settings.metrics_at is not None:
-            checks = {"worker": _find_worker(queue)}
-            await stack.enter_async_context(serving(*settings.metrics_at, checks, queue))
+            checks = {"queue": _reach(queue), "engine": _is_set(is_loaded)}
+            await stack.enter_async_context(serving(*settings.metrics_at, checks))
         writer = await stack.enter_async_context(_opened(engine))
+        is_loaded.set()
         work = await stack.enter_async_context(_running(queue.work(writer)))
         await _first_end({work: "the worker"}, stop)
         log.info("finishing what is begun, within %g s", settings.worker_grace_s)
@@ -239,14 +241,25 @@ def _checks(store: StoryStore, queue: StoryQueue) -> dict[str, Check]:
         await store.note("ready")
         return None
 
-    return {"store": reach_store, "worker": _find_worker(queue)}
-
-
-def _find_worker(queue: StoryQueue) -> Check:
     async def find_worker() -> str | None:
         return None if (await queue.state()).slots else "no worker has joined"
 
-    return find_worker
+    return {"store": reach_store, "queue": _reach(queue), "worker": find_worker}
+
+
+def _reach(queue: StoryQueue) -> Check:
+    async def reach_queue() -> str | None:
+        await queue.ping()
+        return None
+
+    return reach_queue
+
+
+def _is_set(is_loaded: asyncio.Event) -> Check:
+    async def look() -> str | None:
+        return None if is_loaded.is_set() else "the model is being loaded"
+
+    return look
 
 
 def _is_connected(door: Platform) -> Check:

@@ -133,6 +133,10 @@ class StoryQueue(Protocol):
 
     async def state(self) -> QueueState: ...
 
+    async def ping(self) -> None:
+        """Raises what the transport raises where it cannot be reached."""
+        ...
+
     async def work(self, writer: Writer) -> None:
         """Serve as a worker until cancelled: at most `writer.slots` jobs at the same time.
 

@@ -158,6 +158,9 @@ class MemoryQueue:
             ),
         )
 
+    async def ping(self) -> None:
+        """It is always there."""
+
     # -- those who write -----------------------------------------------------------------------
     async def work(self, writer: Writer) -> None:
         self._writers.append(writer)

@@ -106,6 +106,9 @@ class RedisQueue:
         await self._be_front()
         return await self._fleet.state()
 
+    async def ping(self) -> None:
+        await cast(Awaitable[bool], self._redis.ping())
+
     async def _be_front(self) -> None:
         """Begin to watch workers: a worker's own process, which asks for nothing, never does."""
         if not self._is_front:

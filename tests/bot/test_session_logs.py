@@ -104,7 +104,7 @@ async def test_a_running_bot_says_that_it_is_ready_and_what_it_did(tmp_path: Pat
             metrics = (await client.get(f"http://{address}/metrics")).text.splitlines()
     assert (ready.status_code, ready.json()) == (
         200,
-        {"store": "ok", "worker": "ok", "telegram": "ok"},
+        {"store": "ok", "queue": "ok", "worker": "ok", "telegram": "ok"},
     )
     for line in (
         'cliffhanger_stories_asked_total{genre="horror"} 1.0',
