@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from fakes.telegram import FakeTelegram
+from servers.redis import WHY_SKIPPED, RedisServer, is_installed
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
@@ -22,15 +23,16 @@ from bot.store.database import parse_url, writing_engine
 
 PROMPT = "Zanzibar had a quiet lighthouse"
 TITLE = "Quetzalcoatl"
+RUN = ("run", "--platform", "telegram")
 
 
 @asynccontextmanager
-async def session(folder: Path, **settings: str) -> AsyncIterator[Path]:
-    """A running bot, stopped at the end; the file of what it logs."""
-    log_file = folder / "log"
+async def session(folder: Path, *words: str, **settings: str) -> AsyncIterator[Path]:
+    """`cliffhanger` with these words, stopped at the end; the file of what it logs."""
+    log_file = folder / f"{words[0]}.log"
     with log_file.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bot", "run", "--platform", "telegram"),
+            *(sys.executable, "-m", "bot", *words),
             cwd=folder,
             env=os.environ | {"MODEL": "scripted", "LOG_FORMAT": "json"} | settings,
             stderr=log,
@@ -62,7 +64,7 @@ async def test_a_session_names_its_stories_and_no_secret_and_no_words(
     async with FakeTelegram() as fake:
         fake.knows_drafts = False
         api = {"TELEGRAM_TOKEN": fake.token, "TELEGRAM_API_URL": fake.url}
-        async with session(tmp_path, LOG_LEVEL=level, **api) as log_file:
+        async with session(tmp_path, *RUN, LOG_LEVEL=level, **api) as log_file:
             ada, bob = fake.add_user("Ada"), fake.add_user("Bob")
             chat = fake.private_chat(ada)
             await fake.say(ada, chat, f'/story horror "{TITLE}" {PROMPT}')
@@ -95,7 +97,7 @@ async def test_a_running_bot_says_that_it_is_ready_and_what_it_did(tmp_path: Pat
     async with FakeTelegram() as fake, httpx.AsyncClient(trust_env=False) as client:
         fake.knows_drafts = False
         api = {"TELEGRAM_TOKEN": fake.token, "TELEGRAM_API_URL": fake.url}
-        async with session(tmp_path, METRICS_ADDR=address, **api):
+        async with session(tmp_path, *RUN, METRICS_ADDR=address, **api):
             ada = fake.add_user("Ada")
             chat = fake.private_chat(ada)
             await fake.say(ada, chat, f"/story horror {PROMPT}")
@@ -117,6 +119,48 @@ async def test_a_running_bot_says_that_it_is_ready_and_what_it_did(tmp_path: Pat
     ):
         assert line in metrics
     assert any('requests_total{platform="telegram",status="200"}' in line for line in metrics)
+
+
+@pytest.mark.skipif(not is_installed(), reason=WHY_SKIPPED)
+async def test_a_story_is_found_by_its_number_in_the_logs_of_bot_and_worker(tmp_path: Path) -> None:
+    password = "hush-hush-hush"
+    server = RedisServer(tmp_path / "redis", "--requirepass", password).start()
+    here, there = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    queue = {"QUEUE_URL": server.url.replace("//", f"//:{password}@")}
+    try:
+        async with FakeTelegram() as fake, httpx.AsyncClient(trust_env=False) as client:
+            fake.knows_drafts = False
+            api = {"TELEGRAM_TOKEN": fake.token, "TELEGRAM_API_URL": fake.url}
+            bot = session(tmp_path, *RUN, "--no-worker", METRICS_ADDR=here, **queue, **api)
+            async with (
+                bot as bot_log,
+                session(
+                    tmp_path, "worker", METRICS_ADDR=there, LOG_LEVEL="DEBUG", **queue
+                ) as worker_log,
+            ):
+                ada = fake.add_user("Ada")
+                chat = fake.private_chat(ada)
+                await fake.say(ada, chat, f"/story horror {PROMPT}")
+                await chat.wait_for(lambda m: m.has_button("👍"), timeout=30)
+                bot_ready = (await client.get(f"http://{here}/readyz")).json()
+                worker_ready = (await client.get(f"http://{there}/readyz")).json()
+                metrics = (await client.get(f"http://{there}/metrics")).text
+                server.stop()
+                away = await client.get(f"http://{there}/readyz", timeout=10)
+                server.start()
+    finally:
+        server.stop()
+    assert bot_ready == {"store": "ok", "queue": "ok", "worker": "ok", "telegram": "ok"}
+    assert worker_ready == {"queue": "ok", "engine": "ok"}
+    assert (away.status_code, away.json()["queue"]) != (200, "ok")
+    assert 'cliffhanger_worker_stories_total{outcome="finished"} 1.0' in metrics
+    assert 'cliffhanger_worker_info{device="none",dtype="none",model="scripted"' in metrics
+    for log_file, logger in ((bot_log, "bot.open_stories"), (worker_log, "bot.worker")):
+        assert logger in {line["logger"] for line in parsed(log_file) if line.get("story") == 1}
+        whole = log_file.read_text(encoding="utf-8")
+        assert password not in whole
+        above_debug = [line for line in parsed(log_file) if line["level"] != "DEBUG"]
+        assert PROMPT not in json.dumps(above_debug)
 
 
 async def test_an_error_of_the_database_repeats_no_words(tmp_path: Path) -> None:
