@@ -49,7 +49,7 @@ class Decoder(Protocol):
         ...
 
     def move(self, source: int, target: int, length: int) -> None:
-        """Copy what slot `source` remembers of its first `length` positions to slot `target`."""
+        """Let slot `target` have the first `length` positions of `source`, which loses them."""
         ...
 
     def forget(self, slot: int) -> None:

@@ -1,8 +1,9 @@
-"""Our own decode loop for models of the GPT-2 and Llama kind: see `Decoder`.
+"""Our own decode loop for models of the GPT-2 and Llama kind, in torch's operations: see `Decoder`.
 
-Stories in writing and pieces of newcomers' prompts go through each product together, as one row a
-token; only attention tells them apart. The residual stream and the norms are float32, products
-and memory are in the precision of `model.linears`.
+For GPUs, and on CPUs for what `model.cpu` does not do. Stories in writing and pieces of newcomers'
+prompts go through each product together, as one row a token; only attention tells them apart. The
+residual stream and the norms are float32, products and memory are in the precision of
+`model.linears`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import Tensor
 from model.architecture import Architecture, Weights
 from model.decoder import Piece
 from model.engine import Precision
-from model.linears import Linear, head_precision, pack
+from model.linears import Linear, pack
 from model.slots import Slots
 
 
@@ -62,7 +63,7 @@ class FastDecoder:
         if device.type == "cpu" and precision == "float16":
             self._dtype = torch.float32  # half-precision weights there, but no arithmetic
         # The head first: packing so large a matrix takes twice its memory for a moment.
-        self._head = self._normed(outer, "norm", "head", head_precision(precision, device))
+        self._head = self._normed(outer, "norm", "head")
         self._layers = [self._layer(weights) for weights in layers]
         self._embedding = _compact(outer["embedding"], precision).to(device)
         places = outer.get("positions")
@@ -179,8 +180,6 @@ class FastDecoder:
         n_kv = self.architecture.n_kv_heads
         keys, values = self._slots.keys_and_values(number, 0, this.n_rows, this.window)
         grouped = queries.view(len(queries), n_kv, -1, self.architecture.head_dim)  # (B, KV, G, D)
-        if self._device.type == "cpu" and self._dtype == torch.bfloat16:
-            return _products(grouped, keys, values, this.row_mask).flatten(1, 2)
         mask = this.row_mask[:, None].expand(-1, n_kv, grouped.shape[2], -1).to(self._dtype)
         mixed = F.scaled_dot_product_attention(grouped, keys, values, mask, scale=1.0)
         return mixed.flatten(1, 2)
@@ -210,60 +209,26 @@ class FastDecoder:
 
     def _layer(self, weights: Weights) -> _Layer:
         return _Layer(
-            qkv=self._normed(weights, "norm1", "qkv", self.precision),
-            out=self._linear(weights, "out", self.precision),
-            up=self._normed(weights, "norm2", "up", self.precision),
-            down=self._linear(weights, "down", self.precision),
+            qkv=self._normed(weights, "norm1", "qkv"),
+            out=self._linear(weights, "out"),
+            up=self._normed(weights, "norm2", "up"),
+            down=self._linear(weights, "down"),
         )
 
-    def _linear(self, weights: Weights, name: str, precision: Precision) -> Linear:
+    def _linear(self, weights: Weights, name: str) -> Linear:
         bias = weights.get(f"{name}.bias")
         weight = weights[f"{name}.weight"].to(self._device)
-        return pack(weight, None if bias is None else bias.to(self._device), precision)
+        return pack(weight, None if bias is None else bias.to(self._device), self.precision)
 
-    def _normed(self, weights: Weights, norm: str, name: str, precision: Precision) -> Linear:
+    def _normed(self, weights: Weights, norm: str, name: str) -> Linear:
         """The product `name` of what `norm` makes of its input."""
+        product = self._linear(weights, name)
         gain = weights[f"{norm}.weight"].float().to(self._device)
         shape, eps = gain.shape, self.architecture.norm_eps
-        if self.architecture.norm == "layer":
-            product = self._linear(weights, name, precision)
-            shift = weights[f"{norm}.bias"].float().to(self._device)
-            return lambda x: product(F.layer_norm(x, shape, gain, shift, eps))
-        few = weights[f"{name}.weight"].shape[0] < 8 * shape[0]  # results to scale after it
-        if f"{name}.bias" in weights or not few or self._device.type != "cpu":
-            product = self._linear(weights, name, precision)
+        if self.architecture.norm == "rms":
             return lambda x: product(F.rms_norm(x, shape, gain, eps))
-        weight = weights[f"{name}.weight"].float() * gain
-        return _rms_after(pack(weight, None, precision), shape[0], eps)
-
-
-def _rms_after(product: Linear, n_inputs: int, eps: float) -> Linear:
-    """RMSNorm (arXiv:1910.07467) before a product, where its gain is in the weights already.
-
-    The norm is one number a row, and a product is linear in it: fewer passes over x.
-    """
-    epsilon = torch.tensor(eps)
-
-    def normed(x: Tensor) -> Tensor:
-        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        scale = torch.addcmul(epsilon, norm, norm, value=1 / n_inputs).rsqrt_()
-        return torch.mul(product(x), scale)
-
-    return normed
-
-
-def _products(grouped: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
-    """Attention of queries (B, KV, G, D) over keys and values (B, KV, L, D) as two products.
-
-    Twice as fast on a CPU in bfloat16 as the built-in for a single query a row. mask (B, 1, L).
-    """
-    n_rows, n_kv, group, head_dim = grouped.shape
-    many = (n_rows * n_kv, -1, head_dim)
-    scores = torch.bmm(keys.reshape(many), grouped.reshape(many).transpose(1, 2))  # (B KV, L, G)
-    seen = scores.transpose(1, 2).reshape(n_rows, n_kv * group, -1) + mask  # (B, KV G, L)
-    chances = seen.softmax(-1).to(values.dtype)
-    mixed = torch.bmm(chances.view(n_rows * n_kv, group, -1), values.reshape(many))
-    return mixed.view(n_rows, n_kv, group, head_dim)
+        shift = weights[f"{norm}.bias"].float().to(self._device)
+        return lambda x: product(F.layer_norm(x, shape, gain, shift, eps))
 
 
 def _ends(x: Tensor, this: _Pass) -> Tensor:

@@ -102,18 +102,18 @@ def check_attention(model: PreTrainedModel) -> None:
 def decoder_gap(model: PreTrainedModel, decoder: Decoder) -> float:
     """How far `decoder` is from a plain pass of `model`, relative to the largest logit.
 
-    Two stories of unequal length, one read in two pieces and one moved, then both written on.
+    Two stories of unequal length, one read in two pieces and moved between, then both written on.
     """
     n_vocab = decoder.n_vocab
     tokens = torch.linspace(0, n_vocab - 1, 6, device=model.device).long()  # (6,)
     plain = model(input_ids=tokens[None], use_cache=False).logits[0]  # (6, V)
     ids: list[int] = tokens.tolist()
     none = tokens[:0]
-    first = decoder.forward(none, none, 0, [Piece(0, 0, ids[:3])])
-    decoder.move(0, 1, 3)
-    both = decoder.forward(none, none, 0, [Piece(0, 3, ids[3:5])])
+    first = decoder.forward(none, none, 0, [Piece(1, 0, ids[:3])])
+    decoder.move(1, 0, 3)
+    both = decoder.forward(none, none, 0, [Piece(0, 3, ids[3:5]), Piece(1, 0, ids[:3])])
     positions = torch.tensor([5, 3], device=model.device)
     on = decoder.forward(tokens[positions], positions, 6, [Piece(2, 0, ids[:2])])
     said = torch.cat((first, both, on)).float()
     decoder.release()
-    return float((said - plain[[2, 4, 5, 3, 1]]).abs().max() / plain.abs().max())
+    return float((said - plain[[2, 4, 2, 5, 3, 1]]).abs().max() / plain.abs().max())

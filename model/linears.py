@@ -1,4 +1,4 @@
-"""Matrix products with weights, the bulk of writing a token, in the form each processor does best.
+"""Matrix products with weights, the bulk of writing a token, in the form each device does best.
 
 Every kind here keeps a model's words: on film plots none moves the default model's loss by 0.1 %,
 nor its likeliest next token at two places in a hundred (bench/RESULTS.md). Eight bits change up to
@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from model import cpu
 from model.engine import Precision
 
 _BATCH_HINT = 16
@@ -32,34 +33,29 @@ def best_precision(device: torch.device) -> Precision:
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
     if device.type != "cpu":
         return "float16"
-    if _has_onednn() and torch.cpu._is_avx512_bf16_supported():
+    if cpu.available():
         return "bfloat16"
     return "float16" if _has_fbgemm() else "float32"
 
 
 def runnable(precision: Precision, device: torch.device) -> bool:
-    """Whether `device` has a fast product in `precision`."""
+    """Whether `device` has a fast way in `precision`."""
     if device.type != "cpu" or precision == "float32":
         return True
-    return _has_fbgemm() if precision == "float16" else _has_onednn()
+    return _has_fbgemm() if precision == "float16" else cpu.available()
 
 
 def pack(weight: Tensor, bias: Tensor | None, precision: Precision) -> Linear:
-    """A product with `weight` (out, in), which need not be kept after it."""
-    if weight.device.type != "cpu":
-        return _plain(weight.to(getattr(torch, precision)), bias)
-    if precision == "float16":
+    """A product with `weight` (out, in), which need not be kept after it.
+
+    On a CPU in float16 or float32; bfloat16 there is `model.cpu`'s.
+    """
+    if weight.device.type == "cpu" and precision == "float16":
         return _fbgemm(weight, bias)
-    if not _has_onednn():
-        return _plain(weight.to(getattr(torch, precision)), bias)
-    return _onednn(weight.to(getattr(torch, precision)), bias)
-
-
-def head_precision(precision: Precision, device: torch.device) -> Precision:
-    """For the last product, whose results are compared: not rounded to bfloat16's three digits."""
-    if precision != "bfloat16" or device.type != "cpu":
-        return precision
-    return "float16" if _has_fbgemm() else "float32"
+    weight = weight.to(getattr(torch, precision))
+    if weight.device.type == "cpu" and _has_onednn():
+        return _onednn(weight, bias)
+    return _plain(weight, bias)
 
 
 def _plain(weight: Tensor, bias: Tensor | None) -> Linear:
@@ -69,16 +65,14 @@ def _plain(weight: Tensor, bias: Tensor | None) -> Linear:
 
 def _onednn(weight: Tensor, bias: Tensor | None) -> Linear:
     packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _BATCH_HINT)
-    bias = None if bias is None else bias.to(weight.dtype)
-    dtype = weight.dtype
     product: Callable[..., Tensor] = torch.ops.mkldnn._linear_pointwise
 
     def multiply(x: Tensor) -> Tensor:
-        if len(x) == 1 and dtype == torch.float32:
+        if len(x) == 1:
             # A single row has a kernel of its own, that sums in another order: a story would
             # depend on whether it is alone.
             return product(x.expand(2, -1), packed, bias, "none", [], "")[:1]
-        return product(x.to(dtype), packed, bias, "none", [], "")
+        return product(x, packed, bias, "none", [], "")
 
     return multiply
 

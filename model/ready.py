@@ -22,7 +22,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from model.architecture import Architecture, Weights, layer_weights, outer_weights
+from model.architecture import (
+    Architecture,
+    Weights,
+    architecture_of,
+    layer_weights,
+    outer_weights,
+)
 from model.checkpoint import (
     LoadedModel,
     ModelSource,
@@ -33,12 +39,12 @@ from model.checkpoint import (
     read_tokenizer,
 )
 from model.engine import EngineInfo, Precision
-from model.fast_decoder import FastDecoder
 from model.files import weight_files
+from model.general_decoder import GeneralDecoder
 from model.genres import DEFAULT_GENRES, GenreTable
 from model.prompt import PromptFormat
 from model.registry import cache_folder
-from model.runtime import Runtime, precision_for, runtime_of
+from model.runtime import Runtime, fast_decoder, precision_for, runtime_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -68,22 +74,28 @@ def open_runtime(
     place = device_of(device)
     kind = precision_for(place, precision)
     if place.type != "cpu" or kind == "float32":  # there the weights are wanted as they are
-        return runtime_of(load(source, device=device, genres=genres), kind)
+        return runtime_of(load(source, device=device, genres=genres), kind, cache_dir)
     folder = cache_folder(cache_dir) / "ready" / _identity(source)
-    runtime = _read(folder, source, kind, genres)
+    runtime = _read(folder, source, kind, genres, cache_dir)
     if runtime is None:
-        runtime = _made(source, folder, kind, genres)
+        runtime = _made(source, folder, kind, genres, cache_dir)
         # What was kept is rounded: a seed gives the same story at this start and at the next.
-        runtime = _read(folder, source, kind, genres) or runtime
+        runtime = _read(folder, source, kind, genres, cache_dir) or runtime
     return runtime
 
 
-def _made(source: ModelSource, folder: Path, precision: Precision, genres: GenreTable) -> Runtime:
+def _made(
+    source: ModelSource,
+    folder: Path,
+    precision: Precision,
+    genres: GenreTable,
+    cache_dir: Path | None,
+) -> Runtime:
     """`source` by way of transformers, kept in `folder` for the next time."""
     loaded = load(source, device="cpu", genres=genres)
-    runtime = runtime_of(loaded, precision)
-    if isinstance(runtime.decoder, FastDecoder):
-        _keep(loaded, runtime.decoder.architecture, folder)
+    runtime = runtime_of(loaded, precision, cache_dir)
+    if not isinstance(runtime.decoder, GeneralDecoder):
+        _keep(loaded, folder)
     return runtime
 
 
@@ -98,7 +110,11 @@ def _identity(source: ModelSource) -> str:
 
 
 def _read(
-    folder: Path, source: ModelSource, precision: Precision, genres: GenreTable
+    folder: Path,
+    source: ModelSource,
+    precision: Precision,
+    genres: GenreTable,
+    cache_dir: Path | None,
 ) -> Runtime | None:
     """What is kept in `folder`; None where that is nothing, or not whole."""
     try:
@@ -107,12 +123,13 @@ def _read(
             return None
         architecture = Architecture(**card["architecture"])
         with torch.inference_mode():
-            decoder = FastDecoder(
+            decoder = fast_decoder(
                 architecture,
                 load_file(folder / _OUTER),
                 _layers(folder, architecture.n_layers),
                 precision,
                 torch.device("cpu"),
+                cache_dir,
             )
         info = EngineInfo(**card["info"])
     except FileNotFoundError:
@@ -125,7 +142,10 @@ def _read(
         tokenizer = _plain_tokenizer(folder / _TOKENIZER) or read_tokenizer(source)
         text_format = PromptFormat(tokenizer, genres)
     info = dataclasses.replace(
-        info, model=source.name, dtype=precision, has_genre_tokens=text_format.has_genre_tokens
+        info,
+        model=source.name,
+        dtype=decoder.precision,
+        has_genre_tokens=text_format.has_genre_tokens,
     )
     return Runtime(decoder, tokenizer, text_format, info)
 
@@ -135,14 +155,14 @@ def _layers(folder: Path, n_layers: int) -> Iterator[Weights]:
         yield load_file(folder / f"layer-{number:03}.safetensors")
 
 
-def _keep(loaded: LoadedModel, architecture: Architecture, folder: Path) -> None:
+def _keep(loaded: LoadedModel, folder: Path) -> None:
     """Keep `loaded` in `folder`. No room for it is no error: the next start is as long as this."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as work:
             made = Path(work) / "model"
             made.mkdir()
-            _write(loaded, architecture, made)
+            _write(loaded, made)
             if folder.exists():
                 shutil.rmtree(folder)
             made.replace(folder)
@@ -152,8 +172,10 @@ def _keep(loaded: LoadedModel, architecture: Architecture, folder: Path) -> None
 
 
 @torch.inference_mode()
-def _write(loaded: LoadedModel, architecture: Architecture, folder: Path) -> None:
+def _write(loaded: LoadedModel, folder: Path) -> None:
     model = loaded.model
+    architecture = architecture_of(model)
+    assert architecture is not None  # noqa: S101 (else no loop of ours would run it)
     _save(outer_weights(model), folder / _OUTER)
     for number, weights in enumerate(layer_weights(model)):
         _save(weights, folder / f"layer-{number:03}.safetensors")

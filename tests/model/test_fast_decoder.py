@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import torch
-import transformers
+from fakes.random_models import GPT2, KINDS, LLAMA, random_model
 
 from model.architecture import architecture_of, layer_weights, outer_weights
 from model.checkpoint import LoadedModel
@@ -16,35 +17,10 @@ from model.engine import Precision
 from model.fast_decoder import FastDecoder
 from model.general_decoder import GeneralDecoder, decoder_gap
 from model.linears import runnable
-from model.runtime import runtime_of
+from model.runtime import fast_decoder, runtime_of
 
 CPU = torch.device("cpu")
-LLAMA = {
-    "vocab_size": 90, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "intermediate_size": 48, "max_position_embeddings": 64,
-    "initializer_range": 0.3,
-}  # fmt: skip
-GPT2 = {
-    "vocab_size": 90, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64,
-    "initializer_range": 0.3, "bos_token_id": 1, "eos_token_id": 2,
-}  # fmt: skip
-LLAMA3 = {
-    "rope_type": "llama3", "rope_theta": 500.0, "factor": 8.0, "low_freq_factor": 1.0,
-    "high_freq_factor": 4.0, "original_max_position_embeddings": 32,
-}  # fmt: skip
 DYNAMIC = {"rope_type": "dynamic", "rope_theta": 500.0, "factor": 2.0}
-KINDS: dict[str, tuple[str, dict[str, Any]]] = {
-    "gpt2": ("GPT2", GPT2),
-    "gpt2 with gelu": ("GPT2", GPT2 | {"activation_function": "gelu"}),
-    "llama": ("Llama", LLAMA),
-    "llama with one key head": ("Llama", LLAMA | {"num_key_value_heads": 1}),
-    "llama with biases": ("Llama", LLAMA | {"attention_bias": True, "mlp_bias": True}),
-    "llama with tied embeddings": ("Llama", LLAMA | {"tie_word_embeddings": True}),
-    "llama with wide heads": ("Llama", LLAMA | {"head_dim": 16}),
-    "llama 3": ("Llama", LLAMA | {"rope_parameters": LLAMA3}),
-    "mistral": ("Mistral", LLAMA | {"sliding_window": None}),
-    "qwen2": ("Qwen2", LLAMA),
-}
 OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt2 whose layers scale scores": ("GPT2", GPT2 | {"scale_attn_by_inverse_layer_idx": True}),
     "llama whose positions stretch": ("Llama", LLAMA | {"rope_parameters": DYNAMIC}),
@@ -54,16 +30,6 @@ OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
          "ffn_dim": 48, "word_embed_proj_dim": 32, "max_position_embeddings": 64},
     ),
 }  # fmt: skip
-
-
-def random_model(kind: str, shape: dict[str, Any]) -> Any:
-    config = getattr(transformers, f"{kind}Config")(**shape)
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        model = transformers.AutoModelForCausalLM.from_config(config).eval()
-        for parameter in model.parameters():  # gains and biases of 1 and 0 would hide a mistake
-            parameter.data += torch.randn_like(parameter) * 0.1
-    return model
 
 
 def fast(model: Any, precision: Precision = "float32") -> FastDecoder:
@@ -87,11 +53,17 @@ def test_what_it_cannot_run_it_does_not_claim(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "qwen2"])
 @pytest.mark.parametrize("precision", [p for p in get_args(Precision) if runnable(p, CPU)])
 @torch.inference_mode()
-def test_rounded_weights_say_nearly_the_same(kind: str, precision: Precision) -> None:
+def test_rounded_weights_say_nearly_the_same(
+    kind: str, precision: Precision, tmp_path: Path
+) -> None:
     model = random_model(*KINDS[kind])
     tokens = torch.arange(40) % 90
     plain = model(input_ids=tokens[None]).logits[0, -1].softmax(-1)
-    decoder = fast(model, precision)
+    architecture = architecture_of(model)
+    assert architecture is not None
+    decoder = fast_decoder(
+        architecture, outer_weights(model), layer_weights(model), precision, CPU, tmp_path
+    )
     none = tokens[:0]
     decoder.forward(none, none, 0, [Piece(0, 0, tokens[:30].tolist())])
     said = decoder.forward(none, none, 0, [Piece(0, 30, tokens[30:].tolist())])[0]

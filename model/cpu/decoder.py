@@ -1,0 +1,239 @@
+"""The `Decoder` over the CPU kernels: it packs the weights, keeps the pages, and starts a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.architecture import Architecture, Weights
+from model.cpu.compiler import BLOCK, team
+from model.cpu.kernels import ACTIVATIONS, LAYER, PAGE, PLAN, head_bytes, pass_kernel, version
+from model.cpu.pages import Pages
+from model.decoder import Piece
+from model.engine import Precision
+
+
+def can_run(architecture: Architecture, outer: Weights) -> bool:
+    """Whether this machine has what the kernels need, and the model sizes they can do."""
+    n_inner = outer["embedding"].shape[1]
+    return (
+        team() is not None
+        and n_inner % BLOCK == 0
+        and architecture.n_heads * architecture.head_dim % 2 == 0
+        and architecture.head_dim % 2 == 0
+    )
+
+
+class CpuDecoder:
+    """See `Decoder`. A model as `Architecture` and weights, packed in bfloat16.
+
+    `folder` is where compiled kernels are kept.
+    """
+
+    precision: Precision = "bfloat16"
+    device = torch.device("cpu")
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        outer: Weights,
+        layers: Iterable[Weights],
+        folder: Path,
+    ) -> None:
+        self.architecture = architecture
+        self._kept: list[Tensor] = []
+        """What the plan has addresses of."""
+        run = team()
+        assert run is not None  # noqa: S101 (can_run has seen to it)
+        self._team = run
+        self._kernel = pass_kernel(
+            architecture.head_dim, architecture.n_heads // architecture.n_kv_heads, folder
+        )
+        self._plan = np.zeros(1, PLAN)
+        self._n_inner = outer["embedding"].shape[1]
+        frequencies = outer.get("frequencies")
+        # A copy, so that the file they are read from need not stay mapped.
+        self._frequencies = (
+            None if frequencies is None else frequencies.to(torch.float32, copy=True)
+        )
+        per_page = (
+            architecture.n_layers * architecture.n_kv_heads * head_bytes(architecture.head_dim)
+        )
+        self._pages = Pages(PAGE, per_page)
+        self._rooms: dict[str, Tensor] = {}
+        self._put_outer(outer)
+        rows = [self._put_layer(weights) for weights in layers]
+        self._layers = np.array(rows, LAYER)
+        self._describe()
+
+    @property
+    def n_vocab(self) -> int:
+        return self.architecture.n_vocab
+
+    def forward(
+        self, last: Tensor, positions: Tensor, length: int, pieces: Sequence[Piece]
+    ) -> Tensor:
+        """See `Decoder.forward`. Logits are float32, and lost at the next pass."""
+        places = positions.tolist()
+        tokens, starts, counts = last.tolist(), list(range(len(last))), [1] * len(last)
+        for piece in pieces:
+            starts.append(len(tokens))
+            counts.append(len(piece.tokens))
+            tokens += piece.tokens
+            places += range(piece.start, piece.stop)
+        lengths = [place + 1 for place in places[: len(last)]] + [piece.stop for piece in pieces]
+        self._pages.make_room(lengths)
+        ends = [start + count - 1 for start, count in zip(starts, counts, strict=True)]
+        return self._run(tokens, places, starts, counts, ends, max(lengths))
+
+    def move(self, source: int, target: int, length: int) -> None:
+        self._pages.move(source, target)
+
+    def forget(self, slot: int) -> None:
+        """Nothing: no story reads what it has not written."""
+
+    def release(self) -> None:
+        self._pages.release()
+        self._rooms.clear()
+
+    def _run(
+        self,
+        tokens: list[int],
+        places: list[int],
+        starts: list[int],
+        counts: list[int],
+        ends: list[int],
+        longest: int,
+    ) -> Tensor:
+        plan, n_rows, n_ends = self._plan[0], len(tokens), len(ends)
+        place = torch.tensor(places)
+        numbers = [torch.tensor(tokens), place, *map(torch.tensor, (starts, counts, ends))]
+        pages = self._pages.addresses()
+        logits = self._room("logits", n_ends * int(plan["n_logits"]) * 4).view(torch.float32)
+        logits = logits.view(n_ends, -1)
+        kept = [*numbers, pages, logits]
+        if self._frequencies is not None:
+            angles = place[:, None] * self._frequencies  # (N, D / 2)
+            cosines, sines = angles.cos(), angles.sin()
+            kept += [cosines, sines]
+            plan["cosines"], plan["sines"] = cosines.data_ptr(), sines.data_ptr()
+        names = ("tokens", "positions", "first_rows", "row_counts", "ends", "pages", "logits")
+        for name, tensor in zip(names, kept, strict=False):
+            plan[name] = tensor.data_ptr()
+        plan["n_rows"], plan["n_stories"], plan["n_ends"] = n_rows, len(starts), n_ends
+        plan["most_pages"] = pages.shape[1]
+        n_threads = torch.get_num_threads()
+        self._lay_out(n_rows, longest, n_threads)
+        self._team(self._kernel, self._plan.ctypes.data, n_threads, 0)
+        return logits[:, : self.n_vocab]
+
+    def _lay_out(self, n_rows: int, longest: int, n_threads: int) -> None:
+        """Put into the plan where a pass of `n_rows` tokens works."""
+        plan = self._plan[0]
+        products = n_rows * self._n_inner * 2 + 64 + n_rows * BLOCK * 4
+        own_bytes = _up(max(products, self._attention_bytes(longest)), 64)
+        sizes = {
+            "stream": n_rows * self._n_inner * 4,
+            "qkv": n_rows * int(plan["n_qkv"]) * 2,
+            "mixed": n_rows * self.architecture.n_heads * self.architecture.head_dim * 2,
+            "hidden": n_rows * int(plan["n_hidden"]) * 2,
+            "own": own_bytes * n_threads,
+        }
+        address = self._room("work", sum(_up(size, 64) for size in sizes.values())).data_ptr()
+        for name, size in sizes.items():
+            plan[name] = address
+            address += _up(size, 64)
+        plan["own_bytes"] = own_bytes
+
+    def _attention_bytes(self, longest: int) -> int:
+        """What a thread needs to work in, to read from `longest` positions."""
+        architecture = self.architecture
+        group = architecture.n_heads // architecture.n_kv_heads
+        n_pages, n_stripes = -(-longest // PAGE), -(-architecture.head_dim // BLOCK)
+        to_read = n_pages * group * PAGE * (4 + 2)
+        return to_read + group * (architecture.head_dim * 2 + 4 + (n_stripes + 1) * BLOCK * 4) + 192
+
+    def _room(self, name: str, n_bytes: int) -> Tensor:
+        """So many bytes, the same ones from pass to pass: new ones cost the system's time."""
+        if name not in self._rooms or len(self._rooms[name]) < n_bytes:
+            self._rooms[name] = torch.empty(n_bytes, dtype=torch.uint8)
+        return self._rooms[name][:n_bytes]
+
+    # --- Packing ---
+
+    def _describe(self) -> None:
+        plan, architecture = self._plan[0], self.architecture
+        plan["version"] = version()
+        plan["n_layers"], plan["layers"] = architecture.n_layers, self._layers.ctypes.data
+        plan["n_inner"] = self._n_inner
+        plan["n_heads"], plan["n_kv_heads"] = architecture.n_heads, architecture.n_kv_heads
+        plan["n_qkv"] = _up(
+            (architecture.n_heads + 2 * architecture.n_kv_heads) * architecture.head_dim, BLOCK
+        )
+        plan["n_logits"] = _up(architecture.n_vocab, BLOCK)
+        plan["layer_norm"] = architecture.norm == "layer"
+        plan["norm_eps"] = architecture.norm_eps
+        plan["gated"], plan["rotary"] = architecture.gated, architecture.rotary
+        plan["activation"] = ACTIVATIONS.index(architecture.activation)
+
+    def _put_outer(self, outer: Weights) -> None:
+        plan = self._plan[0]
+        plan["head"] = self._put(packed(outer["head.weight"]))
+        tied = torch.equal(outer["embedding"], outer["head.weight"])
+        plan["embedding"] = plan["head"] if tied else self._put(packed(outer["embedding"]))
+        plan["head_bias"] = self._vector(outer, "head.bias")
+        plan["places"] = self._vector(outer, "positions")
+        plan["norm_gain"] = self._vector(outer, "norm.weight")
+        plan["norm_shift"] = self._vector(outer, "norm.bias")
+
+    def _put_layer(self, weights: Weights) -> tuple[int, ...]:
+        """A row of LAYER."""
+        weights = dict(weights)
+        hidden = weights["down.weight"].shape[1]
+        if self.architecture.gated:
+            for name in ("up.weight", "up.bias"):
+                if name in weights:
+                    weights[name] = _side_by_side(weights[name])
+        self._plan[0]["n_hidden"] = hidden
+        row = []
+        for norm, products in (("norm1", ("qkv", "out")), ("norm2", ("up", "down"))):
+            row += [self._vector(weights, f"{norm}.weight"), self._vector(weights, f"{norm}.bias")]
+            for name in products:
+                row.append(self._put(packed(weights[f"{name}.weight"])))
+                row.append(self._vector(weights, f"{name}.bias"))
+        return tuple(row)
+
+    def _vector(self, weights: Weights, name: str) -> int:
+        """The address of a float32 copy, padded to whole blocks; 0 where there is none."""
+        vector = weights.get(name)
+        if vector is None:
+            return 0
+        padding = -vector.numel() % BLOCK
+        return self._put(torch.nn.functional.pad(vector.float().flatten(), (0, padding)))
+
+    def _put(self, tensor: Tensor) -> int:
+        self._kept.append(tensor)
+        return tensor.data_ptr()
+
+
+def packed(weight: Tensor) -> Tensor:
+    """Weights (out, in) as `multiply` takes them: (out / BLOCK, in / 2, BLOCK, 2) in bfloat16.
+
+    Outputs that a block lacks are zero.
+    """
+    n_outputs, n_inputs = weight.shape
+    weight = torch.nn.functional.pad(weight.bfloat16(), (0, 0, 0, -n_outputs % BLOCK))
+    return weight.view(-1, BLOCK, n_inputs // 2, 2).transpose(1, 2).contiguous()
+
+
+def _side_by_side(rows: Tensor) -> Tensor:
+    """All gates, then all values -> half a block of gates, then their values, and so on."""
+    return rows.reshape(2, -1, BLOCK // 2, *rows.shape[1:]).transpose(0, 1).reshape(rows.shape)
+
+
+def _up(number: int, step: int) -> int:
+    return -(-number // step) * step
