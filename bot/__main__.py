@@ -42,7 +42,7 @@ from bot.house import (
 )
 from bot.moderation import check_prompt, check_title
 from bot.settings import Settings, load_settings
-from bot.store import backup, upgrade
+from bot.store import backup, copy, restore, upgrade
 from bot.texts import explain
 from model.engine import Engine, EngineError, GenerationRequest, SamplingParams
 from model.genres import GenreTable, UnknownGenre
@@ -55,7 +55,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 model_app = typer.Typer(help="The models at hand: list, fetch, look into.", no_args_is_help=True)
-db_app = typer.Typer(help="The database: migrate it, copy it.", no_args_is_help=True)
+db_app = typer.Typer(help="The database: migrate it, copy it, bring it back.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
 app.add_typer(db_app, name="db")
 for _group in entry_points(group="cliffhanger.commands"):  # `train`, which bot does not know
@@ -360,10 +360,45 @@ def db_upgrade() -> None:
 
 @db_app.command("backup")
 def db_backup(target: Annotated[Path, typer.Argument(help="A new file.")]) -> None:
-    """Copy the database while the bot runs."""
+    """Copy the database to a SQLite file, checked, while the bot runs."""
     settings = _settings()
     copied = asyncio.run(backup(settings.database_url, target))
     stdout.print(f"Copied to {copied}.", markup=False, soft_wrap=True)
+
+
+@db_app.command("restore")
+def db_restore(
+    source: Annotated[Path, typer.Argument(help="A file made by `db backup`, of either database.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Though there is a database: give up what it holds.")
+    ] = False,
+) -> None:
+    """Make the database what a backup holds, while no bot runs."""
+    settings = _settings()
+    kept = asyncio.run(restore(settings.database_url, source, replace=replace))
+    stdout.print(f"Restored {source}.", markup=False, soft_wrap=True)
+    if kept is not None:
+        stdout.print(f"What was there is now {kept}.", markup=False, soft_wrap=True)
+
+
+@db_app.command("copy")
+def db_copy(
+    source_url: Annotated[str, typer.Argument(help="Such as sqlite:///cliffhanger.db.")],
+    target_url: Annotated[str, typer.Argument(help="Such as postgresql://user@host/name; empty.")],
+) -> None:
+    """Copy a database into an empty one, of another kind too, and check that it is the same."""
+    _settings()
+    tables, is_served = asyncio.run(copy(source_url, target_url))
+    for name, rows in tables.items():
+        stdout.print(f"{rows:>12,}  {name}", markup=False)
+    stdout.print("The copy is the same, row by row.", markup=False)
+    if is_served:
+        stdout.print(
+            "A bot serves from the source: what it has written since the copy began is not in it. "
+            "To move, stop it and copy again, into an empty database.",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 # -- is everything there? ----------------------------------------------------------------------

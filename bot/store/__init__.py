@@ -308,7 +308,23 @@ async def upgrade(url: str) -> list[str]:
 
 
 async def backup(url: str, target: Path) -> Path:
-    """Copy the database at `url` to `target` while it is in use."""
-    from bot.store.migrate import backup_database
+    """Copy the database at `url` to the new file `target` while it is in use."""
+    from bot.store.backup import backup_database
 
     return await backup_database(url, target)
+
+
+async def restore(url: str, source: Path, *, replace: bool) -> Path | None:
+    """Make the database at `url` what a backup holds; the name under which a file that was there
+    is kept."""
+    from bot.store.backup import restore_database
+
+    return await restore_database(url, source, replace=replace)
+
+
+async def copy(source_url: str, target_url: str) -> tuple[dict[str, int], bool]:
+    """Copy a store into an empty database: how many rows each table has, and whether a bot served
+    from the source meanwhile, so that the copy lacks what it wrote since."""
+    from bot.store.transfer import copy_and_say_if_served
+
+    return await copy_and_say_if_served(source_url, target_url)

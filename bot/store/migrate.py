@@ -1,4 +1,4 @@
-"""Bring a database to the newest schema, say how old it is, copy it while it is in use.
+"""Bring a database to the newest schema, and say how old it is.
 
 Runs the numbered files in `migrations/versions` through Alembic, in one transaction: a migration
 that fails or is killed leaves the old schema. Needs no alembic.ini, and finds the files beside
@@ -7,11 +7,6 @@ this module, so an installed package migrates as well as a checkout.
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sqlite3
-import tempfile
-from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,7 +19,6 @@ from sqlalchemy import URL, Connection, inspect, text
 
 from bot.errors import DatabaseError
 from bot.store.database import (
-    BUSY_TIMEOUT_S,
     describe,
     opening_errors,
     parse_url,
@@ -72,7 +66,7 @@ def require_head(connection: Connection, url: URL) -> None:
     revision, name = revision_of(connection, url), describe(url)
     if revision is None:
         raise DatabaseError(f"The database {name} is empty. Run `cliffhanger db upgrade`.")
-    _refuse_newer(revision, name)
+    refuse_newer(revision, name)
     if revision != head():
         raise DatabaseError(
             f"The database {name} has the older schema {revision}; this version needs {head()}. "
@@ -80,7 +74,8 @@ def require_head(connection: Connection, url: URL) -> None:
         )
 
 
-def _refuse_newer(revision: str, name: str) -> None:
+def refuse_newer(revision: str, name: str) -> None:
+    """Raise DatabaseError for a schema that a later version of this code made."""
     if revision not in {script.revision for script in _scripts().walk_revisions()}:
         raise DatabaseError(
             f"The database {name} has the schema {revision}, which this version of cliffhanger "
@@ -99,11 +94,12 @@ def missing_file(path: Path) -> str | None:
 
 
 # -- upgrade -----------------------------------------------------------------------------------
-def _run_migrations(connection: Connection, url: URL) -> list[str]:
+def run_migrations(connection: Connection, url: URL) -> list[str]:
+    """Bring the schema up to date within the connection's transaction; what was done."""
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})"))
     if (revision := revision_of(connection, url)) is not None:
-        _refuse_newer(revision, describe(url))
+        refuse_newer(revision, describe(url))
     applied: list[str] = []
 
     def remember(*, step: Any, **_: object) -> None:
@@ -114,17 +110,18 @@ def _run_migrations(connection: Connection, url: URL) -> list[str]:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     command.upgrade(config, "head")
     if connection.dialect.name == "sqlite":
-        _check_references(connection)
+        check_references(connection)
     return applied
 
 
-def _check_references(connection: Connection) -> None:
-    """A migration runs with foreign keys off, so that SQLite may rebuild tables: check after."""
+def check_references(connection: Connection) -> None:
+    """Raise DatabaseError where a row of SQLite refers to nothing: to be asked where foreign keys
+    are off, as for a migration, which may rebuild tables."""
     broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
     if broken:
         raise DatabaseError(
-            f"The migration would leave {len(broken)} rows that refer to nothing, the first in "
-            f"table {broken[0][0]}. Nothing was changed. Please report this."
+            f"There would be {len(broken)} rows that refer to nothing, the first in table "
+            f"{broken[0][0]}. Nothing was changed. Please report this."
         )
 
 
@@ -142,7 +139,7 @@ async def upgrade_database(url: str) -> list[str]:
         engine = writing_engine(parsed, foreign_keys=False)
         try:
             async with engine.begin() as connection:
-                applied = await connection.run_sync(_run_migrations, parsed)
+                applied = await connection.run_sync(run_migrations, parsed)
             if path is not None:
                 await use_write_ahead_log(engine)
         finally:
@@ -179,70 +176,3 @@ async def current_and_head(url: str) -> tuple[str | None, str]:
                 return await connection.run_sync(revision_of, parsed), head()
         finally:
             await engine.dispose()
-
-
-# -- backup ------------------------------------------------------------------------------------
-async def backup_database(url: str, target: Path) -> Path:
-    """Copy the SQLite database at `url` to the new file `target` while others use it.
-
-    The copy is made beside `target`, checked, and only then given its name, so that a file under
-    that name is always whole. Raises DatabaseError; then `target` was not made.
-    """
-    parsed = parse_url(url)
-    path = sqlite_path(parsed)
-    if path is None:
-        raise DatabaseError(
-            f"PostgreSQL has its own tool for this. Run: pg_dump --format=custom --file={target} "
-            f"{describe(parsed.set(drivername='postgresql'))}"
-        )
-    if (problem := missing_file(path)) is not None:
-        raise DatabaseError(problem)
-    with opening_errors(parsed):
-        await asyncio.to_thread(_copy, path, target)
-    return target
-
-
-def _copy(source: Path, target: Path) -> None:
-    if target.exists():
-        raise DatabaseError(f"{target} exists already. Name a new file for the backup.")
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        raise DatabaseError(
-            f"The backup cannot be written to {target.parent} ({error.strerror}). Name a folder "
-            "that is there and writable."
-        ) from error
-    os.close(handle)
-    unfinished = Path(name)
-    try:
-        _copy_and_check(source, unfinished)
-        _flush(unfinished)
-        unfinished.replace(target)
-        _flush(target.parent)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _copy_and_check(source: Path, copy: Path) -> None:
-    existing = f"{source.absolute().as_uri()}?mode=rw"  # never makes the file
-    with (
-        closing(sqlite3.connect(existing, uri=True, timeout=BUSY_TIMEOUT_S)) as original,
-        closing(sqlite3.connect(copy)) as duplicate,
-    ):
-        original.backup(duplicate)  # in one step, so that a writer never makes it start over
-        duplicate.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
-        [[verdict]] = duplicate.execute("PRAGMA quick_check(1)").fetchall()
-    if verdict != "ok":
-        raise DatabaseError(
-            f"The database {source} is damaged ({verdict}); no backup was made. Restore an "
-            "earlier backup."
-        )
-
-
-def _flush(path: Path) -> None:
-    """Have a file's content, or a folder's list of names, on disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,4 +1,4 @@
-"""Migrations make exactly the tables the code is written for; a backup is whole or not there."""
+"""Migrations make exactly the tables the code is written for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from alembic import command
@@ -16,14 +15,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from bot.errors import DatabaseError, SettingsError
-from bot.store import backup, open_store, upgrade
 from bot.store import migrate as migrating
+from bot.store import open_store, upgrade
 from bot.store.database import parse_url, sqlite_path, writing_engine
 from bot.store.migrate import MIGRATIONS, current_and_head
 from bot.store.tables import metadata
-
-if TYPE_CHECKING:
-    from conftest import House
 
 ALL = [
     "0001: Members, communities, stories, votes, posts and notes.",
@@ -167,53 +163,6 @@ async def test_downgrading_removes_every_table(url: str) -> None:
         await connection.run_sync(downgrade)
     await engine.dispose()
     assert await upgrade(url) == ALL
-
-
-# -- backup ------------------------------------------------------------------------------------
-async def test_a_backup_made_in_use_is_a_database_of_its_own(
-    sqlite_house: House, sqlite_url: str, tmp_path: Path
-) -> None:
-    story_id = await sqlite_house.finished()
-    await sqlite_house.vote(story_id, ups=3)
-    target = tmp_path / "copies" / "monday.db"
-    target.parent.mkdir()
-    writing = asyncio.gather(*(sqlite_house.queued() for _ in range(20)))
-    assert await backup(sqlite_url, target) == target
-    await writing
-    assert names_in(target.parent) == ["monday.db"]
-    async with open_store(f"sqlite:///{target}") as copy:
-        assert await copy.story(story_id) == await sqlite_house.the_story(story_id)
-
-
-async def test_a_backup_overwrites_nothing(sqlite_url: str, tmp_path: Path) -> None:
-    target = tmp_path / "monday.db"
-    target.write_text("precious")
-    with pytest.raises(DatabaseError, match="exists already"):
-        await backup(sqlite_url, target)
-    assert target.read_text() == "precious"
-
-
-async def test_a_backup_that_fails_leaves_no_file(sqlite_url: str, tmp_path: Path) -> None:
-    path = sqlite_path(parse_url(sqlite_url))
-    assert path is not None
-    content = bytearray(path.read_bytes())
-    content[4096 * 3 :] = b"\xff" * (len(content) - 4096 * 3)
-    path.write_bytes(content)
-    with pytest.raises(DatabaseError, match="damaged"):
-        await backup(sqlite_url, tmp_path / "monday.db")
-    assert names_in(tmp_path) == ["stories.db"]
-
-
-async def test_a_backup_of_nothing_or_into_nowhere_says_so(sqlite_url: str, tmp_path: Path) -> None:
-    with pytest.raises(DatabaseError, match="There is no database at"):
-        await backup(f"sqlite:///{tmp_path}/none.db", tmp_path / "monday.db")
-    with pytest.raises(DatabaseError, match="cannot be written to"):
-        await backup(sqlite_url, tmp_path / "nowhere" / "monday.db")
-
-
-async def test_postgres_is_backed_up_by_its_own_tool(tmp_path: Path) -> None:
-    with pytest.raises(DatabaseError, match=r"Run: pg_dump .*monday\.db .*me:\*\*\*@host/db"):
-        await backup("postgresql://me:secret@host/db", tmp_path / "monday.db")
 
 
 async def test_an_older_databases_posts_are_pages_of_one_showing(tmp_path: Path) -> None:
