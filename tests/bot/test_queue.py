@@ -15,10 +15,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from fakes import redis_server
 from fakes.core import PATIENCE_S, eventually
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from servers import redis
 
 from bot.errors import QueueFull, SettingsError
 from bot.queue import (
@@ -128,9 +128,9 @@ async def heard(updates: AsyncIterator[JobUpdate], event: str, completion: str =
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if not redis_server.is_installed():
-        pytest.skip(redis_server.WHY_SKIPPED)
-    with redis_server.RedisServer(tmp_path_factory.mktemp("redis")) as server:
+    if not redis.is_installed():
+        pytest.skip(redis.WHY_SKIPPED)
+    with redis.RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server.url
 
 

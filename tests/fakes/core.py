@@ -97,6 +97,7 @@ class Core:
         engine: Callable[[Gate], ScriptedEngine] | None = None,
         genres: GenreTable = DEFAULT_GENRES,
         max_waiting: int = 200,
+        queue_url: str = "memory://",
         **rules: Any,
     ) -> None:
         self.url = f"sqlite:///{database}"
@@ -105,6 +106,7 @@ class Core:
         self.gate = Gate()
         self._make_engine = engine or (lambda gate: ScriptedEngine(step=gate.step, slots=1))
         self._max_waiting = max_waiting
+        self._queue_url = queue_url
         settings = Settings(_env_file=None)  # type: ignore[call-arg]
         self.rules = replace(Rules.from_settings(settings), **rules)
         self._stack = AsyncExitStack()
@@ -117,7 +119,7 @@ class Core:
     async def start(self, *, worker: bool = True) -> Self:
         enter = self._stack.enter_async_context
         self.store = await enter(SqlStore(self.url, self.clock))
-        self.queue = await enter(open_queue("memory://", max_waiting=self._max_waiting))
+        self.queue = await enter(open_queue(self._queue_url, max_waiting=self._max_waiting))
         self.engine = await enter(self._make_engine(self.gate))
         self._stack.push_async_callback(self.stop_worker)
         self.service = await enter(

@@ -21,12 +21,11 @@ def is_installed() -> bool:
 
 
 class RedisServer:
-    """Keeps its data in `folder`, so that what is written survives a restart if asked to."""
+    """Lives in `folder`; its data survive a restart if asked to."""
 
-    def __init__(self, folder: Path, *options: str, is_durable: bool = False) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self._folder = folder
         self._options: Sequence[str] = options
-        self._durable = "yes" if is_durable else "no"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
@@ -36,12 +35,13 @@ class RedisServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def start(self) -> Self:
+    def start(self, *, is_durable: bool = False) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
         ports = [] if "--port" in self._options else ["--port", str(self.port)]
         self._process = subprocess.Popen(
             ["redis-server", *ports, "--bind", "127.0.0.1", "--dir", str(self._folder),
-             "--save", "", "--appendonly", self._durable, "--appendfsync", "always",
+             "--save", "", "--appendonly", "yes" if is_durable else "no",
+             "--appendfsync", "always",
              *self._options],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
