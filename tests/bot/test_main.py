@@ -183,6 +183,14 @@ def test_the_database_is_made_copied_and_refused_in_clear_words(tmp_path: Path) 
     assert "0001" in cliffhanger(tmp_path, "db", "upgrade").stdout
     assert cliffhanger(tmp_path, "db", "upgrade").stdout == "The database is up to date.\n"
     assert cliffhanger(tmp_path, "db", "backup", "copy.db").stdout == "Copied to copy.db.\n"
+    refused = cliffhanger(tmp_path, "db", "restore", "copy.db")
+    assert refused.returncode == 1
+    assert "There is a database at cliffhanger.db." in refused.stderr
+    restored = cliffhanger(tmp_path, "db", "restore", "--replace", "copy.db").stdout
+    assert restored.startswith("Restored copy.db.\nWhat was there is now cliffhanger.db.replaced-")
+    again = cliffhanger(tmp_path, "db", "copy", "sqlite:///cliffhanger.db", "sqlite:///new.db")
+    assert "           0  stories\n" in again.stdout
+    assert again.stdout.endswith("The copy is the same, row by row.\n")
     (tmp_path / "cliffhanger.db").write_bytes(b"not a database, whatever its name says" * 100)
     broken = cliffhanger(tmp_path, "run")
     assert broken.returncode == 1
