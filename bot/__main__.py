@@ -14,7 +14,7 @@ from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from importlib.metadata import entry_points, version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -28,7 +28,6 @@ from rich.progress import (
 )
 
 from bot import logs
-from bot.doctor import Finding, examine
 from bot.errors import MemberError, OperatorError
 from bot.house import (
     SCRIPTED,
@@ -47,6 +46,9 @@ from bot.texts import explain
 from model.engine import Engine, EngineError, GenerationRequest, SamplingParams
 from model.genres import GenreTable, UnknownGenre
 from model.prompt import StoryText, opening
+
+if TYPE_CHECKING:
+    from bot.doctor import Finding
 
 app = typer.Typer(
     name="cliffhanger",
@@ -415,6 +417,8 @@ def doctor() -> None:
 
 
 async def _findings() -> list[Finding]:
+    from bot.doctor import examine
+
     return [finding async for finding in examine()]
 
 

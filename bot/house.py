@@ -1,7 +1,8 @@
 """Puts the rooms together and keeps them open: store, queue, service, platforms, worker.
 
 With `bot.__main__` the only place that knows them all. Stops them in the reverse order, so that
-what members were told is stored before the worker goes.
+what members were told is stored before the worker goes. What speaks SQL is imported when a bot
+starts, so that a worker and `--help` do without.
 """
 
 from __future__ import annotations
@@ -23,9 +24,7 @@ from bot.queue import StoryQueue, open_queue
 from bot.service import Rules, StoryService
 from bot.settings import Settings
 from bot.store import StoryStore, open_store, upgrade
-from bot.store.database import parse_url, sqlite_path
 from bot.store.share import EVERYTHING, Share
-from bot.store.tenure import sole_tenure
 from bot.worker import StoryWriter
 from model.engine import Engine, EngineInfo
 from model.genres import GenreFileError, GenreTable, load_genres
@@ -74,6 +73,8 @@ def chosen_platforms(settings: Settings, asked: Sequence[str]) -> list[str]:
 
 def share_of(settings: Settings, platforms: Sequence[str]) -> Share:
     """The communities that this process serves. Raises SettingsError."""
+    from bot.store.database import parse_url, sqlite_path
+
     if sqlite_path(parse_url(settings.database_url)) is not None:
         if settings.shards:
             raise SettingsError(
@@ -168,6 +169,8 @@ async def run_house(settings: Settings, platforms: Sequence[str], engine: Engine
 
     `engine` is the embedded worker's; None: workers are elsewhere.
     """
+    from bot.store.tenure import sole_tenure
+
     genres = genre_table(settings)
     share = share_of(settings, platforms)
     async with sole_tenure(settings.database_url, share) as lost:

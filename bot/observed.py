@@ -13,7 +13,7 @@ from functools import wraps
 from typing import Any, Self, cast
 
 from bot import metrics
-from bot.domain import Tally, VoteValue
+from bot.domain import VoteValue
 from bot.queue import Job, JobUpdate, StoryQueue
 from bot.store import StoryStore
 from model.engine import Engine, EngineInfo, GenerationFailed, GenerationRequest, TextChunk
@@ -43,8 +43,10 @@ class _Store:
             setattr(self, name, found)  # the next call does not come here
         return found
 
-    async def cast_vote(self, member_id: int, story_id: int, value: VoteValue) -> Tally:
-        tally: Tally = await self._cast_vote(member_id, story_id, value)
+    async def cast_vote(
+        self, member_id: int, story_id: int, value: VoteValue, *more: Any, **named: Any
+    ) -> Any:
+        tally = await self._cast_vote(member_id, story_id, value, *more, **named)
         metrics.VOTES.labels(_VOTES[value]).inc()
         return tally
 
