@@ -275,10 +275,32 @@ def _explain_sqlite(text: str, name: str) -> str | None:
     return None
 
 
+_POSTGRES_ADVICE = {
+    "28": "It does not let this user in. Correct the user and the password in DATABASE_URL.",
+    "3D": "Make the database there (`createdb`), or correct its name in DATABASE_URL.",
+    "42501": "Give this user the right to use the database's tables, and to make them.",
+    "25006": "It takes no changes, as a standby does. Name the primary server in DATABASE_URL.",
+    "53100": "The disk under it is full. Free some space there.",
+    "53300": "It has no connection left. Raise its max_connections, or run fewer processes.",
+    "57P": "It is starting or shutting down. Wait for it, or start it again.",
+    "08": "The connection was lost. See whether the server runs, and whether it can be reached.",
+}
+"""By the beginning of the SQLSTATE: PostgreSQL documentation, appendix A."""
+
+
 def _explain_postgres(error: BaseException, name: str) -> str | None:
+    state = _sqlstate(error)
+    reason = str(getattr(error, "orig", None) or error).splitlines()[0].removesuffix(".")
+    for beginning, advice in _POSTGRES_ADVICE.items():
+        if state.startswith(beginning):
+            return f"PostgreSQL at {name} says: {reason}. {advice}"
     if isinstance(error, _OUR_MISTAKES):
         return None
-    reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+    if isinstance(error, OSError):
+        return (
+            f"PostgreSQL at {name} cannot be reached ({reason}). Check DATABASE_URL, and whether "
+            "the server runs."
+        )
     return f"PostgreSQL at {name} did not answer as hoped: {reason}. Check DATABASE_URL."
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -184,3 +184,9 @@ async def house(url: str, clock: Clock) -> AsyncIterator[House]:
 async def sqlite_house(sqlite_url: str, clock: Clock) -> AsyncIterator[House]:
     async with SqlStore(sqlite_url, clock) as store:
         yield House(store, clock)
+
+
+@pytest.fixture
+def make_house(clock: Clock) -> Callable[[SqlStore], House]:
+    """A house around a store that the test opens itself."""
+    return lambda store: House(store, clock)
