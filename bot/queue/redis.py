@@ -65,7 +65,8 @@ class RedisQueue:
 
     async def __aenter__(self) -> Self:
         """Raises OperatorError where Redis cannot be reached, or refuses."""
-        self._stack.push_async_callback(self._saq.disconnect)
+        # Not SAQ's `disconnect`, which would connect once more to end a subscription never made.
+        self._stack.push_async_callback(self._redis.aclose)
         try:
             async with asyncio.timeout(ANSWER_S):
                 await cast(Awaitable[bool], self._redis.ping())

@@ -22,7 +22,7 @@ from saq.job import Job as Record
 from saq.job import Status
 from saq.queue.redis import RedisQueue as Saq
 
-from bot.queue import JobUpdate, Writer
+from bot.queue import Writer
 from bot.queue.board import Board
 from bot.queue.pulse import LOOK_S, Pulse
 from bot.queue.wire import MAX_REASON_CHARS, Announcement, BadMessage, Order, Report, decode, encode
@@ -113,7 +113,7 @@ class Shift:
             order = decode(Order, (record.kwargs or {}).get("order"))
         except BadMessage as error:
             log.error("job %s cannot be read: %s", record.key, error)
-            await self._stubbornly(lambda: self._saq.finish(record, Status.FAILED))
+            await self._settle(record, Report(record.key, self.id, "failed", why=str(error)))
             return
         self._front_of[record.key] = order.front
         try:
@@ -126,8 +126,12 @@ class Shift:
             with suppress(RedisError, OSError):
                 await self._saq.finish(record, Status.ABORTED, result=encode(back))
             raise
-        status = Status.COMPLETE if report.kind == "update" else Status.FAILED
         await self._tell(order.front, report)
+        await self._settle(record, report)
+
+    async def _settle(self, record: Record, report: Report) -> None:
+        """Keep the last word where a bot that did not hear it will look."""
+        status = Status.COMPLETE if report.kind == "update" else Status.FAILED
         await self._stubbornly(lambda: self._saq.finish(record, status, result=encode(report)))
 
     async def _mark_taken(self, record: Record) -> None:
@@ -137,7 +141,6 @@ class Shift:
     async def _write(self, key: str, order: Order) -> Report:
         """Write the story, reporting on the way; the last word on it."""
         job = order.job
-        update: JobUpdate | None = None
         try:
             async with aclosing(self._writer.write(job)) as updates:
                 async for update in updates:
@@ -153,7 +156,7 @@ class Shift:
             log.exception("story %d, attempt %d failed", job.story_id, job.attempt)
             why = type(error).__name__
         log.error("story %d, attempt %d: %s", job.story_id, job.attempt, why)
-        return Report(key, self.id, "failed", update, why[:MAX_REASON_CHARS])
+        return Report(key, self.id, "failed", why=why[:MAX_REASON_CHARS])
 
     async def _tell(self, front: str, report: Report) -> None:
         """Say it once: what is not heard is found in the job's record, or in the next update."""

@@ -37,11 +37,12 @@ class RedisServer:
 
     def start(self, *, is_durable: bool = False) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
-        ports = [] if "--port" in self._options else ["--port", str(self.port)]
+        is_tls = "--tls-cert-file" in self._options
+        ports = ["--port", "0", "--tls-port"] if is_tls else ["--port"]
         self._process = subprocess.Popen(
-            ["redis-server", *ports, "--bind", "127.0.0.1", "--dir", str(self._folder),
-             "--save", "", "--appendonly", "yes" if is_durable else "no",
-             "--appendfsync", "always",
+            ["redis-server", *ports, str(self.port), "--bind", "127.0.0.1",
+             "--dir", str(self._folder), "--save", "",
+             "--appendonly", "yes" if is_durable else "no", "--appendfsync", "always",
              *self._options],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
@@ -49,7 +50,7 @@ class RedisServer:
         while True:
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=1) as there:
-                    if "--tls-port" in self._options:
+                    if is_tls:
                         return self
                     there.sendall(b"PING\r\n")
                     if there.recv(64).startswith((b"+PONG", b"-NOAUTH")):
