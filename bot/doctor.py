@@ -5,6 +5,7 @@ Reads only: starts no platform, loads no weights, creates no file.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -12,13 +13,17 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from bot.errors import OperatorError, SettingsError
 from bot.house import (
     SCRIPTED,
     ask_model_server,
+    chosen_platforms,
     genre_table,
     needs_model_libraries,
     queue_of,
+    share_of,
 )
 from bot.settings import Settings, load_settings
 from bot.store.database import parse_url, sqlite_path
@@ -46,6 +51,7 @@ async def examine() -> AsyncIterator[Finding]:
     try:
         settings = load_settings()
         genres = genre_table(settings)
+        share_of(settings, chosen_platforms(settings, []))
     except SettingsError as error:
         yield Finding("settings", False, str(error))
         return
@@ -58,6 +64,7 @@ async def examine() -> AsyncIterator[Finding]:
         yield _model(settings)
     yield await _database(settings)
     yield await _queue(settings)
+    yield await _metrics(settings)
     yield _disk(settings)
 
 
@@ -95,6 +102,11 @@ def _model(settings: Settings) -> Finding:
 
     try:
         needs_model_libraries()
+    except SettingsError as error:
+        if settings.queue_url.startswith("memory:"):
+            return Finding("model", False, str(error))
+        return Finding("model", True, "left to workers elsewhere: what runs one is not installed")
+    try:
         source = find(settings.model, settings.cache_dir)
         if source is not None:
             check(source)
@@ -148,6 +160,37 @@ async def _queue(settings: Settings) -> Finding:
         return Finding("queue", True, advice)
     there = ", ".join(f"{w.name} ({w.slots} slots, {w.engine.device})" for w in workers)
     return Finding("queue", True, f"{transport} is reachable; workers: {there}")
+
+
+async def _metrics(settings: Settings) -> Finding:
+    """Whether whoever answers at METRICS_ADDR is ready, or the address is free for one."""
+    if settings.metrics_at is None:
+        return Finding("metrics", True, "METRICS_ADDR is not set: they are told to nobody")
+    host, port = settings.metrics_at
+    where = f"METRICS_ADDR={settings.metrics_addr}"
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+            answer = await client.get(f"http://{settings.metrics_addr}/readyz")
+            parts: dict[str, str] = answer.json()
+            wrong = [f"{name}: {said}" for name, said in parts.items() if said != "ok"]
+    except (httpx.ConnectError, httpx.ConnectTimeout):
+        return await _is_free(where, host, port)
+    except (httpx.HTTPError, ValueError, AttributeError):
+        return Finding("metrics", False, f"{where} is used by something else: choose another")
+    if wrong:
+        return Finding("metrics", False, f"who answers at {where} is not ready: {', '.join(wrong)}")
+    return Finding("metrics", True, f"who answers at {where} is ready")
+
+
+async def _is_free(where: str, host: str, port: int) -> Finding:
+    try:
+        server = await asyncio.start_server(lambda reader, writer: None, host, port)
+    except OSError as error:
+        said = error.strerror or "no such address"
+        return Finding("metrics", False, f"{where} cannot be listened on: {said}")
+    server.close()
+    await server.wait_closed()
+    return Finding("metrics", True, f"{where} is free")
 
 
 def _disk(settings: Settings) -> Finding:

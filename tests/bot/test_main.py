@@ -231,7 +231,7 @@ def test_libraries_log_no_words_and_no_tokens(tmp_path: Path) -> None:
 
 def test_doctor_says_ok_or_what_to_do(tmp_path: Path) -> None:
     well = cliffhanger(tmp_path, "doctor")
-    assert [line[:2] for line in well.stdout.splitlines()] == ["ok"] * 7
+    assert [line[:2] for line in well.stdout.splitlines()] == ["ok"] * 8
     assert well.returncode == 0
     unwell = cliffhanger(tmp_path, "doctor", DISCORD_TOKEN="abc", MODEL=str(tmp_path / "gone"))
     said = dict(line[4:].split(": ", 1) for line in unwell.stdout.splitlines() if ": " in line)
