@@ -75,7 +75,8 @@ def main() -> None:
     try:
         app()
     except (OperatorError, EngineError) as error:
-        stderr.print(f"cliffhanger: {error}", style="red", markup=False, soft_wrap=True)
+        if not logs.fatal(str(error)):
+            stderr.print(f"cliffhanger: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -53,6 +53,8 @@ _SECRET_PARTS = (
     r"(?<=/interactions/)\d+/[\w.-]{30,}",
 )
 
+_NAMED = re.compile(r"\bstory (\d+)\b")
+
 _story: ContextVar[int | None] = ContextVar("story", default=None)
 
 
@@ -82,28 +84,36 @@ def set_up(level: str, form: LogFormat = "text", secrets: Sequence[str] = ()) ->
         logging.getLogger(name).setLevel(max(least, logging.root.level))
 
 
+def fatal(sentence: str) -> bool:
+    """Log what ends the process, where the log is JSON; else False: it is to be printed."""
+    is_json = any(isinstance(one.formatter, JsonFormatter) for one in logging.root.handlers)
+    if is_json:
+        logging.getLogger("bot").critical("%s", sentence)
+    return is_json
+
+
 def _redactor(secrets: Sequence[str]) -> Redact:
     known = sorted((one for one in secrets if len(one) >= SHORTEST_SECRET), key=len, reverse=True)
     pattern = re.compile("|".join([*map(re.escape, known), *_SECRET_PARTS]))
     return partial(pattern.sub, REDACTED)
 
 
-def _story_of(record: logging.LogRecord) -> int | None:
-    """Given with the record (`extra={"story": …}`), or the task's."""
-    given: int | None = getattr(record, "story", None)
-    return _story.get() if given is None else given
+def _story_of(message: str) -> int | None:
+    """The story that the message names, or the task's."""
+    named = _NAMED.search(message)
+    return int(named[1]) if named else _story.get()
 
 
 class TextFormatter(logging.Formatter):
-    """Lines for people; "story 12" stands in each that concerns story 12."""
+    """Lines for people; in each that concerns story 12, "story 12" can be read."""
 
     def __init__(self, form: str, redact: Redact) -> None:
         super().__init__(form)
         self._redact = redact
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        story = _story_of(record)
-        if story is not None and not re.search(rf"\bstory {story}\b", record.message):
+        story = _story_of(record.message)
+        if story is not None and not _NAMED.search(record.message):
             record.message = f"story {story}: {record.message}"
         return super().formatMessage(record)
 
@@ -120,14 +130,15 @@ class JsonFormatter(logging.Formatter):
         self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
         at = datetime.fromtimestamp(record.created, UTC)
         line: dict[str, Any] = {
             "time": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname,
             "logger": record.name,
-            "message": self._redact(record.getMessage()),
+            "message": self._redact(message),
         }
-        if (story := _story_of(record)) is not None:
+        if (story := _story_of(message)) is not None:
             line["story"] = story
         if record.exc_info:
             line["error"] = self._redact(self.formatException(record.exc_info))

@@ -65,7 +65,7 @@ class OpenStories:
         if self.is_stopping:  # since it was asked for; nobody would wait for the follower
             raise Stopping
         metrics.STORIES_ASKED.labels(story.genre).inc()
-        log.info("story %d is in line: %s", story.id, story.genre, extra={"story": story.id})
+        log.info("story %d is in line: %s", story.id, story.genre)
         self._followers[story.id] = follower
         task = asyncio.create_task(follower.run())
         self._tasks.add(task)
@@ -82,7 +82,7 @@ class OpenStories:
         ended = feed.latest.story
         if not ended.status.is_open:
             metrics.STORIES_ENDED.labels(ended.genre, ended.status).inc()
-            log.info("story %d is %s", ended.id, ended.status, extra={"story": ended.id})
+            log.info("story %d is %s", ended.id, ended.status)
         feed.close()
 
     async def stop(self) -> None:

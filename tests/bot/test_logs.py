@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bot.logs import REDACTED, about_story, set_up
+from bot.logs import REDACTED, about_story, fatal, set_up
 
 TELEGRAM_TOKEN = "123456789:AAExampleExampleExampleExampleExampl"
 INTERACTION_TOKEN = "aW50ZXJhY3Rpb246MTIzNDU2Nzg5MDEyMzQ1Njc4OTA"
@@ -64,7 +64,7 @@ async def test_each_line_names_the_story_of_its_task(capsys: pytest.CaptureFixtu
         asyncio.create_task(told_in_a_task(7)), asyncio.create_task(told_in_a_task(8))
     )
     log.info("of no story")
-    log.info("story %d is in line", 9, extra={"story": 9})
+    log.info("the end of story %d is shown", 9)
     assert [line.get("story") for line in lines(capsys)] == [7, 8, None, 9]
 
 
@@ -79,7 +79,7 @@ async def test_a_person_reads_the_story_once(capsys: pytest.CaptureFixture[str])
 
     await asyncio.create_task(tell())
     said = [line.split("bot.somewhere: ")[1] for line in capsys.readouterr().err.splitlines()]
-    assert said == ["story 7: it goes on", "story 7 is finished", "story 7: story 71 is another"]
+    assert said == ["story 7: it goes on", "story 7 is finished", "story 71 is another"]
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -128,6 +128,15 @@ def test_a_person_at_a_terminal_reads_no_secret_either(
     set_up("INFO", "text", ["sk-hushhush"])
     log.warning("the key is sk-hushhush")
     assert REDACTED in capsys.readouterr().err
+
+
+def test_what_ends_the_process_is_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up("ERROR", "text")
+    assert not fatal("no database")
+    set_up("ERROR", "json", ["sk-hushhush"])
+    assert fatal("no database, with sk-hushhush")
+    (line,) = lines(capsys)
+    assert (line["level"], line["message"]) == ("CRITICAL", f"no database, with {REDACTED}")
 
 
 def test_libraries_stay_quiet_at_debug_too(capsys: pytest.CaptureFixture[str]) -> None:
