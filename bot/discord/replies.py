@@ -163,7 +163,7 @@ async def explain_failure(interaction: Interaction, error: Exception) -> None:
     try:
         await tell(interaction, text, places)
     except (discord.HTTPException, aiohttp.ClientError) as unheard:
-        log.warning("a member could not be told %r: %s", text, unheard)
+        log.warning("a member could not be told what went wrong: %s", unheard)
 
 
 async def tell(interaction: Interaction, text: str, markdown: str = "") -> None:
