@@ -12,14 +12,21 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bot.domain import VoteGuard
 from bot.settings import Length
 
 log = logging.getLogger(__name__)
 
+DAY_S = 86_400.0
 MAX_CHOSEN = 25
 """Channels, roles or genres one setting holds: as many as a Discord select offers."""
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 Names = Annotated[tuple[Name, ...], Field(max_length=MAX_CHOSEN)]
+
+
+USUAL: Mapping[str, Mapping[str, Any]] = {"discord": {"min_account_age_days": 7}}
+"""What is usual on one platform alone. Discord tells an account's age; elsewhere the rule keeps out
+every newcomer's votes, so it is for the community to choose."""
 
 
 class CommunitySettings(BaseModel):
@@ -44,6 +51,11 @@ class CommunitySettings(BaseModel):
     age_restricted_only: bool = False
     """Stories, also to read, only in channels that the platform shows to adults alone; and none
     in the list over all communities."""
+    min_account_age_days: Annotated[int, Field(ge=0, le=365)] = 0
+    """Votes of younger accounts do not count; 0: all do. Where the platform does not tell an
+    account's age, it is the time since the bot first saw the member."""
+    burst_protection: bool = True
+    """Votes of many newcomers at once do not count: see bot.fairness."""
     report_threshold: Annotated[int, Field(ge=0, le=100)] = 3
     """Reports that hide a story until a moderator looks at it; 0: none do."""
     in_global_top: bool = False
@@ -71,14 +83,22 @@ class CommunitySettings(BaseModel):
         return self.model_validate(self.model_dump() | {name: value})
 
     @classmethod
-    def from_kept(cls, kept: Mapping[str, Any]) -> Self:
-        """Settings as they were kept. One that this version cannot read counts as not chosen."""
+    def from_kept(cls, kept: Mapping[str, Any], platform: str = "") -> Self:
+        """Settings as they were kept, others as usual on the platform. One that this version cannot
+        read counts as not chosen."""
+        usual = USUAL.get(platform, {})
         try:
-            return cls.model_validate(dict(kept))
+            return cls.model_validate({**usual, **kept})
         except ValidationError as error:
             wrong = {str(problem["loc"][0]) for problem in error.errors()}
             log.error("community settings that cannot be read: %s", ", ".join(sorted(wrong)))
-            return cls.model_validate({name: kept[name] for name in kept.keys() - wrong})
+            return cls.model_validate(
+                {**usual, **{name: kept[name] for name in kept.keys() - wrong}}
+            )
+
+    @property
+    def vote_guard(self) -> VoteGuard:
+        return VoteGuard(self.min_account_age_days * DAY_S, self.burst_protection)
 
     @classmethod
     def bounds(cls, name: str) -> tuple[int, int] | None:

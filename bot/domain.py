@@ -61,6 +61,8 @@ class Caller:
     community_name: str = ""
     is_private: bool = False
     """A private chat: its stories are the caller's own affair."""
+    account_made_at: float | None = None
+    """When the account was made; None where the platform does not tell."""
     locale: str = "en"
     """BCP 47 tag such as "en-GB", as the platform reports it."""
     channel_ids: tuple[str, ...] = ()
@@ -105,21 +107,51 @@ class AuditEntry:
     actor: str
     """Whoever did it; "" once they asked to be forgotten."""
     action: str
-    """What: "setting", "cancel", "keep", "delete", "block" or "unblock"."""
+    """What: "setting", "cancel", "keep", "delete", "release", "block" or "unblock"."""
     details: Mapping[str, Any]
     """Of a setting: its name, and its value before and after. Else the story's number, or the
     member's id on the platform."""
 
 
+class Hold(StrEnum):
+    """Why a vote is kept but not counted (bot.fairness)."""
+
+    YOUNG = "young"
+    """The account was too young for the community when it voted."""
+    BURST = "burst"
+    """It came with many others of newcomers."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoteGuard:
+    """What a community does against brigades; nothing unless it says so."""
+
+    min_age_s: float = 0.0
+    against_bursts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeldVotes:
+    """How many votes on a story are kept but not counted, and why."""
+
+    young: int = 0
+    burst: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.young + self.burst
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A reported story for a moderator to look at."""
+    """A story for a moderator to look at: reported, or with votes that are not counted."""
 
     story: Story
     n_reports: int
     """Since a moderator last looked."""
     reasons: tuple[str, ...]
     """What was given as reasons, oldest first."""
+    held: HeldVotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +166,13 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """A story's votes. `rank` is the Wilson lower bound (bot.ranking)."""
+    """A story's votes that count. `rank` is the Wilson lower bound (bot.ranking)."""
 
     ups: int = 0
     downs: int = 0
     rank: float = 0.0
+    held: Hold | None = None
+    """Right after a vote: why that one is not counted."""
 
     @property
     def score(self) -> int:

@@ -43,6 +43,21 @@ class ModerationDesk:
         cases = await self._store.cases(community_id, limit=1, offset=offset)
         return (cases[0] if cases else None), offset, n
 
+    async def held(self, caller: Caller, offset: int) -> tuple[Case | None, int, int]:
+        """As `case`, of the stories on which votes are kept but not counted: those with the most
+        of them first."""
+        _, community_id = await self._enter(caller)
+        n = await self._store.count_held(community_id)
+        offset = max(0, min(offset, n - 1))
+        cases = await self._store.held(community_id, limit=1, offset=offset)
+        return (cases[0] if cases else None), offset, n
+
+    async def release_votes(self, caller: Caller, story_id: int) -> int:
+        """Count a story's held votes; how many they were. Raises StoryNotFound."""
+        member_id, community_id = await self._enter(caller)
+        await self._check_is_here(story_id, community_id)
+        return await self._store.release_votes(story_id, member_id)
+
     async def keep(self, caller: Caller, story_id: int) -> None:
         """Show a reported story again; later reports do not hide it. Raises StoryNotFound."""
         member_id, community_id = await self._enter(caller)

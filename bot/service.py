@@ -267,14 +267,19 @@ class StoryService(Lists):
 
     # -- voting --------------------------------------------------------------------------------
     async def vote(self, caller: Caller, story_id: int, value: VoteValue) -> Story:
-        """Set, change or (0) take back the caller's vote; the story with its new tally.
+        """Set, change or (0) take back the caller's vote; the story with its new tally, which says
+        too if this vote is kept without counting.
 
         Raises StoryNotFound, StoryHidden, NotFinished, OwnStory, BlockedMember.
         """
         member, story = await self._find(caller, story_id)
         if await self._store.is_blocked(story.community_id, member.id):
             raise BlockedMember
-        return replace(story, tally=await self._store.cast_vote(member.id, story_id, value))
+        guard = (await self._store.community_settings(story.community_id)).vote_guard
+        tally = await self._store.cast_vote(
+            member.id, story_id, value, guard, caller.account_made_at
+        )
+        return replace(story, tally=tally)
 
     # -- a member's own data -------------------------------------------------------------------
     async def export(self, caller: Caller) -> dict[str, Any]:

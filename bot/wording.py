@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bot.domain import Member, Period, QueueView, Relation, Status, Story, StoryUpdate, VoteValue
+from bot.domain import (
+    HeldVotes,
+    Member,
+    Period,
+    QueueView,
+    Relation,
+    Status,
+    Story,
+    StoryUpdate,
+    VoteValue,
+)
 from bot.texts import say
 from model.engine import EngineInfo
 from model.genres import GenreTable, UnknownGenre
@@ -43,6 +53,8 @@ def setting_value(name: str, value: Any, genres: GenreTable, locale: str) -> str
         return say("setting-yes" if value else "setting-no", locale)
     if name == "language" and value:
         return say("language-name", value)
+    if name == "min_account_age_days" and value:
+        return say("setting-days", locale, n=value)
     if name == "cooldown_s" and value:
         return say("wait-seconds", locale, n=value)
     return str(value) if value else say(f"setting-default-{name}", locale)
@@ -126,9 +138,16 @@ def _position(update: StoryUpdate, locale: str) -> str:
 
 
 def vote_counted(story: Story, value: VoteValue, locale: str) -> str:
-    """The answer to a vote, with the new tally."""
+    """The answer to a vote, with the new tally, and whether the vote is in it."""
     key = {1: "vote-counted-up", -1: "vote-counted-down", 0: "vote-cleared"}[value]
-    return say(key, locale, id=story.id, ups=story.tally.ups, downs=story.tally.downs)
+    answer = say(key, locale, id=story.id, ups=story.tally.ups, downs=story.tally.downs)
+    held = story.tally.held
+    return answer if held is None else f"{answer} {say(f'vote-held-{held}', locale)}"
+
+
+def held_votes(held: HeldVotes, locale: str) -> str:
+    """`12 votes not counted: 9 young accounts, 3 in a burst`."""
+    return say("held-votes", locale, n=held.total, young=held.young, burst=held.burst)
 
 
 def account(member: Member, locale: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import discord
 
+from bot import wording
 from bot.discord.cards import Button, Card, text_cards
 from bot.discord.markup import escape
 from bot.discord.pressable import Pressable
@@ -15,6 +16,7 @@ from bot.discord.replies import (
     hold,
     locale_of,
     shared_locale,
+    tell,
     think,
 )
 from bot.domain import Caller, Story, StoryUpdate, VoteValue
@@ -41,8 +43,10 @@ class VoteButton(Pressable, template=r"vote:(?P<story>\d{1,18}):(?P<direction>up
         await hold(interaction)
         desk = interaction.client.desk
         value = _DIRECTIONS[self.match["direction"]]
-        await desk.service.vote(caller_of(interaction), self.story_id, value)
+        story = await desk.service.vote(caller_of(interaction), self.story_id, value)
         await desk.redraw_votes(interaction, self.story_id)
+        if story.tally.held:  # the counts do not show it
+            await tell(interaction, wording.vote_counted(story, value, locale_of(interaction)))
 
 
 class ContinueButton(Pressable, template=r"continue:(?P<story>\d{1,18})"):

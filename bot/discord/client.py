@@ -22,6 +22,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from bot.discord.buttons import BUTTONS
 from bot.discord.command_tree import StoryTree
 from bot.discord.gazette import GazetteDesk
+from bot.discord.held_votes import HELD_ITEMS
 from bot.discord.link_commands import LINK_ITEMS
 from bot.discord.moderate_panel import MODERATE_FORMS, MODERATE_ITEMS
 from bot.discord.pressable import submit
@@ -45,6 +46,7 @@ _ITEMS = (
     *STORY_ITEMS,
     *TOP_ITEMS,
     *LINK_ITEMS,
+    *HELD_ITEMS,
 )
 _FORMS = SETTINGS_FORMS | MODERATE_FORMS | STORY_FORMS
 MAX_PAUSE_S = 60.0

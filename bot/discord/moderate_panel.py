@@ -1,4 +1,4 @@
-"""/moderate: reported stories one by one, and who is blocked; for its moderator's eyes alone.
+"""/moderate: reported stories one by one, held votes, the blocked; for its moderator's eyes alone.
 
 Knows what cases look like on Discord; what may be done, and by whom, the service knows.
 """
@@ -12,6 +12,7 @@ import discord
 
 from bot import wording
 from bot.discord.cards import Button, Card, Menu, Option, Picker, colour_of, story_title
+from bot.discord.held_votes import to_held
 from bot.discord.markup import escape, fit
 from bot.discord.pressable import (
     MAX_LABEL,
@@ -51,7 +52,8 @@ def case_card(
     if url:
         head.append(f"[{say('moderate-jump', locale)}]({url})")
     reasons = [f"> {fit(reason, REASON_CHARS)}" for reason in case.reasons[:REASONS]]
-    text = "\n".join([" · ".join(head), *reasons, "", fit(story.text, STORY_CHARS)])
+    held = [escape(wording.held_votes(case.held, locale))] if case.held.total else []
+    text = "\n".join([" · ".join(head), *held, *reasons, "", fit(story.text, STORY_CHARS)])
     place = f"{story.id}:{offset}"
     buttons = [
         Button(f"case:keep:{place}", say("button-keep", locale), "✅"),
@@ -62,7 +64,7 @@ def case_card(
         buttons.append(Button(f"case:show:{offset - 1}", "", "◀️"))
     if offset + 1 < total:
         buttons.append(Button(f"case:show:{offset + 1}", "", "▶️"))
-    buttons.append(_to_blocked(locale))
+    buttons += [to_held(locale), _to_blocked(locale)]
     return Card(
         text,
         say("moderate-title", locale, number=offset + 1, total=total),
@@ -102,7 +104,8 @@ async def _case_card(interaction: Interaction, offset: int) -> Card:
     service, locale = interaction.client.desk.service, locale_of(interaction)
     case, offset, total = await service.moderation.case(caller_of(interaction), offset)
     if case is None:
-        return Card(escape(say("moderate-nothing", locale)), buttons=(_to_blocked(locale),))
+        ways = (to_held(locale), _to_blocked(locale))
+        return Card(escape(say("moderate-nothing", locale)), buttons=ways)
     desk = interaction.client.desk
     post = await desk.first_post(case.story.id)
     url = desk.address(post) if post else ""

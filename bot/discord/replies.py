@@ -103,6 +103,7 @@ def caller_of(interaction: Interaction) -> Caller:
         community_id=str(community),
         community_name=sanitize(name or ""),
         is_private=interaction.guild_id is None and interaction.context.dm_channel,
+        account_made_at=user.created_at.timestamp(),
         locale=str(interaction.locale),
         channel_ids=_channels_around(interaction),
         is_age_restricted=_is_age_restricted(interaction),

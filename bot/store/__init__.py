@@ -26,6 +26,7 @@ from bot.domain import (
     Stats,
     Story,
     Tally,
+    VoteGuard,
     VoteValue,
 )
 from bot.store.share import EVERYTHING, Share
@@ -98,6 +99,19 @@ class StoryStore(Protocol):
 
     async def keep_story(self, story_id: int, moderator_id: int) -> None:
         """Show a story again for good, its reports taken as looked at; noted in the trail."""
+        ...
+
+    async def count_held(self, community_id: int) -> int:
+        """Of how many stories votes are kept but not counted."""
+        ...
+
+    async def held(self, community_id: int, *, limit: int, offset: int) -> list[Case]:
+        """Those stories: most such votes first, then the newest."""
+        ...
+
+    async def release_votes(self, story_id: int, moderator_id: int) -> int:
+        """Count all votes on a story from now on that were not; how many they were. Noted in the
+        trail."""
         ...
 
     async def author_of(self, story_id: int) -> Member | None: ...
@@ -227,9 +241,19 @@ class StoryStore(Protocol):
         ...
 
     # -- votes ---------------------------------------------------------------------------------
-    async def cast_vote(self, member_id: int, story_id: int, value: VoteValue) -> Tally:
+    async def cast_vote(
+        self,
+        member_id: int,
+        story_id: int,
+        value: VoteValue,
+        guard: VoteGuard = ...,
+        account_made_at: float | None = None,
+    ) -> Tally:
         """Set, change or (0) remove a vote; the story's tally and rank change in the same
-        transaction. Raises StoryNotFound, NotFinished, StoryHidden, OwnStory."""
+        transaction. What `guard` keeps out is kept, but not in them: the tally says so of this
+        vote, and earlier ones may leave with it, as parts of a burst. A vote is judged when it is
+        given or changed, and given again when it was too young. Without a guard all votes count.
+        Raises StoryNotFound, NotFinished, StoryHidden, OwnStory."""
         ...
 
     async def vote_of(self, member_id: int, story_id: int) -> VoteValue: ...

@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.community_settings import CommunitySettings
 from bot.domain import AuditEntry, Blocked, Case, Community, Member, Stats, Story
-from bot.store import figures, governance, reports, sharing
+from bot.store import figures, governance, held_votes, reports, sharing
 from bot.store.database import Database
 from bot.store.share import Share
 from bot.store.whole import whole_calls
@@ -111,6 +111,19 @@ class CommunityStore:
     async def keep_story(self, story_id: int, moderator_id: int) -> None:
         async with self._db.write() as connection:
             await reports.keep_story(connection, story_id, moderator_id, self._clock())
+
+    # -- votes that are not counted ------------------------------------------------------------
+    async def count_held(self, community_id: int) -> int:
+        async with self._db.read() as connection:
+            return await held_votes.count(connection, community_id)
+
+    async def held(self, community_id: int, *, limit: int, offset: int) -> list[Case]:
+        async with self._db.read() as connection:
+            return await held_votes.cases(connection, community_id, limit=limit, offset=offset)
+
+    async def release_votes(self, story_id: int, moderator_id: int) -> int:
+        async with self._db.write() as connection:
+            return await held_votes.release(connection, story_id, moderator_id, self._clock())
 
     async def author_of(self, story_id: int) -> Member | None:
         async with self._db.read() as connection:

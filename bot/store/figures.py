@@ -55,7 +55,11 @@ async def _days(connection: AsyncConnection, community_id: int, now: float) -> t
         connection,
         select(day, func.count())
         .join(stories, stories.c.id == votes.c.story_id)
-        .where(is_readable(community_id, None), votes.c.updated_at >= first * DAY_S)
+        .where(
+            is_readable(community_id, None),
+            votes.c.updated_at >= first * DAY_S,
+            votes.c.held.is_(None),
+        )
         .group_by(day),
     )
     return tuple(

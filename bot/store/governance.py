@@ -18,12 +18,19 @@ from bot.store.tables import audit_log, blocks, communities, community_settings,
 
 
 async def settings_of(connection: AsyncConnection, community_id: int) -> CommunitySettings:
-    rows = await connection.execute(
-        select(community_settings.c.name, community_settings.c.value).where(
-            community_settings.c.community_id == community_id
+    rows = (
+        await connection.execute(
+            select(communities.c.platform, community_settings.c.name, community_settings.c.value)
+            .outerjoin_from(
+                communities,
+                community_settings,
+                community_settings.c.community_id == communities.c.id,
+            )
+            .where(communities.c.id == community_id)
         )
-    )
-    return CommunitySettings.from_kept({row.name: row.value for row in rows})
+    ).all()
+    kept = {row.name: row.value for row in rows if row.name is not None}
+    return CommunitySettings.from_kept(kept, rows[0].platform if rows else "")
 
 
 async def communities_with(

@@ -221,6 +221,7 @@ async def _votes(connection: AsyncConnection, member_id: int) -> list[dict[str, 
         {
             "story_id": row.story_id,
             "value": row.value,
+            "not_counted": row.held,
             "created_at": _iso(row.created_at),
             "updated_at": _iso(row.updated_at),
         }

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.domain import Case, Member, Status
 from bot.errors import AlreadyReported, NotFinished, OwnReport, StoryNotFound
 from bot.store.governance import note_action
+from bot.store.held_votes import held_on
 from bot.store.people import hold
 from bot.store.rows import is_identity_of, select_stories, story_from
 from bot.store.tables import communities, identities, reports, stories
@@ -105,7 +106,12 @@ async def cases(
         .offset(offset)
     )
     return [
-        Case(story_from(row), row.n_reports, await _reasons(connection, row.id))
+        Case(
+            story_from(row),
+            row.n_reports,
+            await _reasons(connection, row.id),
+            await held_on(connection, row.id),
+        )
         for row in rows.all()
     ]
 

@@ -27,6 +27,7 @@ from bot.domain import (
     Status,
     Story,
     Tally,
+    VoteGuard,
     VoteValue,
 )
 from bot.errors import DatabaseError, StoryNotFound
@@ -40,6 +41,7 @@ from bot.store.share import EVERYTHING, Share
 from bot.store.tables import BEST_FIRST, communities, notes, posts, stories
 from bot.store.whole import whole_calls
 
+NO_GUARD = VoteGuard()
 _NEWER = ("story_id", "locale", "ended", "first_message_id")
 """What a post takes over when its message shows another story."""
 _FEW = 1000
@@ -296,9 +298,17 @@ class SqlStore(CommunityStore, PersonStore):
             return [story_from(row) for row in await connection.execute(question)]
 
     # -- votes ---------------------------------------------------------------------------------
-    async def cast_vote(self, member_id: int, story_id: int, value: VoteValue) -> Tally:
+    async def cast_vote(
+        self,
+        member_id: int,
+        story_id: int,
+        value: VoteValue,
+        guard: VoteGuard = NO_GUARD,
+        account_made_at: float | None = None,
+    ) -> Tally:
+        ballot = votes.Ballot(member_id, story_id, value, guard, account_made_at)
         async with self._db.write() as connection:
-            return await votes.cast_vote(connection, member_id, story_id, value, self._clock())
+            return await votes.cast_vote(connection, ballot, self._clock())
 
     async def vote_of(self, member_id: int, story_id: int) -> VoteValue:
         async with self._db.read() as connection:

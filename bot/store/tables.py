@@ -224,8 +224,16 @@ votes = Table(
     Column("value", SmallInteger, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
+    Column("held", String(8)),  # why it does not count; null: it does
+    Column("released", Boolean, nullable=False, server_default=false()),
     CheckConstraint("value IN (-1, 1)", name="value"),
     Index("ix_votes_member", "member_id"),
+    Index(
+        "ix_votes_held",
+        "story_id",
+        sqlite_where=text("held IS NOT NULL"),
+        postgresql_where=text("held IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,  # the primary key is the table: one tree to write instead of two
 )
 

@@ -42,6 +42,7 @@ from bot.telegram.asking import PLATFORM, Ask, Press
 from bot.telegram.beginning import Beginning
 from bot.telegram.deep_links import Route, follow
 from bot.telegram.error_handler import on_error
+from bot.telegram.held_votes import HeldVotesPanel
 from bot.telegram.inline_mode import InlineMode
 from bot.telegram.linking import LinkHandlers
 from bot.telegram.live_stories import LiveStories, Pace
@@ -164,11 +165,12 @@ class TelegramPlatform:
         settings = SettingsPanel(self._service)
         moderate = ModeratePanel(self._service, live)
         reports, linking = Reports(self._service, live), LinkHandlers(self._service)
+        held = HeldVotesPanel(self._service, live)
         beginning = Beginning(self._service, live)
         inline = InlineMode(self._service, live)
         parts = (settings, moderate, reports, beginning)
         links = [*StoryLinks(self._service, live).links, *(one for p in parts for one in p.links)]
-        routes = [one for part in (*parts, inline, linking) for one in part.presses]
+        routes = [one for part in (*parts, inline, linking, held) for one in part.presses]
         answers = (*settings.answers, *reports.answers, *beginning.answers)
         stories = StoryHandlers(self._service, live, beginning, links)
         presses = PressHandlers(self._service, live, routes)

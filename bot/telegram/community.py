@@ -13,7 +13,7 @@ from telegram import ChatMember, ChatMemberAdministrator, ChatMemberOwner, ChatM
 from telegram.error import BadRequest, ChatMigrated, Forbidden
 
 from bot.domain import Caller, Post
-from bot.errors import NotYours, StoryNotFound
+from bot.errors import NotModerator, NotYours, StoryNotFound
 from bot.service import StoryService
 from bot.telegram.asking import PLATFORM, Ask, MessageId, Place, Press, TelegramBot
 
@@ -47,6 +47,14 @@ async def as_there(bot: TelegramBot, caller: Caller, group_id: int) -> Caller | 
     is_manager = isinstance(member, ChatMemberOwner) or _may(member, "can_change_info")
     is_moderator = is_manager or _may(member, "can_delete_messages")
     return replace(there, is_manager=is_manager, is_moderator=is_moderator)
+
+
+async def as_moderator(asked: Ask | Press, group_id: int) -> Caller:
+    """Whoever asks, as one who moderates the group. Raises NotModerator."""
+    caller = await as_there(asked.bot, asked.caller, group_id)
+    if caller is None or not caller.is_moderator:
+        raise NotModerator
+    return caller
 
 
 async def by_author_or_moderator(

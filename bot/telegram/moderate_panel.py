@@ -1,4 +1,4 @@
-"""/moderate: reported stories one by one, and who is blocked; shown to a moderator in private.
+"""/moderate: reported stories one by one, held votes, the blocked; shown to a moderator in private.
 
 A group reads along, so what it must not read is never shown there. Every button names its group
 and is checked anew. Knows what cases look like on Telegram; what may be done, the service knows.
@@ -14,11 +14,11 @@ from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from bot import wording
 from bot.domain import Blocked, Caller, Case
-from bot.errors import NotModerator
 from bot.service import StoryService
 from bot.telegram.asking import Ask, Press
-from bot.telegram.community import address_of, as_there
+from bot.telegram.community import address_of, as_moderator
 from bot.telegram.deep_links import GROUP, STORY, Route, link
+from bot.telegram.held_votes import to_held
 from bot.telegram.live_stories import LiveStories
 from bot.telegram.view import Page, escape, fit, text_page
 from bot.texts import say
@@ -53,42 +53,42 @@ class ModeratePanel:
         if ask.caller.is_private:
             await ask.reply([text_page(say("telegram-in-groups", locale))])
             return
-        caller = await _moderator(ask, ask.place.chat_id)
+        caller = await as_moderator(ask, ask.place.chat_id)
         url = link(ask.bot.username, f"moderate_{caller.community_id}")
         way = InlineKeyboardButton(say("telegram-button-open", locale), url=url)
         text = escape(say("telegram-moderate-in-private", locale))
         await ask.reply([Page(text, InlineKeyboardMarkup([[way]]))])
 
     async def _open(self, ask: Ask, match: re.Match[str]) -> None:
-        await ask.reply([await self._case(await _moderator(ask, int(match["group"])), 0)])
+        await ask.reply([await self._case(await as_moderator(ask, int(match["group"])), 0)])
 
     async def _show(self, press: Press, match: re.Match[str]) -> None:
-        caller = await _moderator(press, int(match["group"]))
+        caller = await as_moderator(press, int(match["group"]))
         await press.show(await self._case(caller, int(match["offset"])))
 
     async def _keep(self, press: Press, match: re.Match[str]) -> None:
-        caller, story_id = await _moderator(press, int(match["group"])), int(match["story"])
+        caller, story_id = await as_moderator(press, int(match["group"])), int(match["story"])
         await self._service.moderation.keep(caller, story_id)
         await self._live.redraw_all(story_id)
         await press.show(await self._case(caller, int(match["offset"])))
 
     async def _delete(self, press: Press, match: re.Match[str]) -> None:
-        caller, story_id = await _moderator(press, int(match["group"])), int(match["story"])
+        caller, story_id = await as_moderator(press, int(match["group"])), int(match["story"])
         await self._service.delete(caller, story_id)
         await self._live.redraw_all(story_id)
         await press.show(await self._case(caller, int(match["offset"])))
 
     async def _block(self, press: Press, match: re.Match[str]) -> None:
-        caller = await _moderator(press, int(match["group"]))
+        caller = await as_moderator(press, int(match["group"]))
         await self._service.moderation.block_author(caller, int(match["story"]))
         await press.show(await self._blocked(caller, 0))
 
     async def _show_blocked(self, press: Press, match: re.Match[str]) -> None:
-        caller = await _moderator(press, int(match["group"]))
+        caller = await as_moderator(press, int(match["group"]))
         await press.show(await self._blocked(caller, int(match["offset"])))
 
     async def _unblock(self, press: Press, match: re.Match[str]) -> None:
-        caller = await _moderator(press, int(match["group"]))
+        caller = await as_moderator(press, int(match["group"]))
         await self._service.moderation.unblock(caller, match["member"])
         await press.show(await self._blocked(caller, int(match["offset"])))
 
@@ -96,7 +96,7 @@ class ModeratePanel:
         case, offset, total = await self._service.moderation.case(caller, offset)
         if case is None:
             text = escape(say("moderate-nothing", caller.locale))
-            return Page(text, InlineKeyboardMarkup([[_to_blocked(caller)]]))
+            return Page(text, InlineKeyboardMarkup([[to_held(caller)], [_to_blocked(caller)]]))
         url = await address_of(self._service, case.story.id, caller.community_id)
         return case_page(case, offset, total, url, caller, self._service.genres)
 
@@ -105,14 +105,6 @@ class ModeratePanel:
             caller, limit=BLOCKED + 1, offset=page * BLOCKED
         )
         return blocked_page(found, page, caller)
-
-
-async def _moderator(asked: Ask | Press, group_id: int) -> Caller:
-    """Whoever asks, as one who moderates the group. Raises NotModerator."""
-    caller = await as_there(asked.bot, asked.caller, group_id)
-    if caller is None or not caller.is_moderator:
-        raise NotModerator
-    return caller
 
 
 # -- what it looks like ------------------------------------------------------------------------
@@ -129,6 +121,7 @@ def case_page(
     lines = [
         f"<b>{escape(title)}</b>",
         " · ".join(head),
+        *([escape(wording.held_votes(case.held, locale))] if case.held.total else []),
         *(f"— <i>{fit(reason, REASON_CHARS)}</i>" for reason in case.reasons[:REASONS]),
         "",
         f"<i>{escape(wording.byline(story, wording.genre_label(story, genres), locale))}</i>",
@@ -140,6 +133,7 @@ def case_page(
     rows = [
         [_button(f"✅ {say('button-keep', locale)}", f"{place}:k:{story.id}"), delete],
         [_button(f"⛔ {say('button-block', locale)}", f"{place}:b:{story.id}")],
+        [to_held(caller)],
         [_to_blocked(caller)],
     ]
     turns = [("◀️", offset - 1)] if offset else []

@@ -27,11 +27,12 @@ from bot.texts import languages, say
 from model.genres import GenreTable
 
 NAMES = (
-    "genres", "length", "longest", "daily_quota", "cooldown_s", "report_threshold",
-    "in_global_top", "words", "language",
+    "genres", "length", "longest", "daily_quota", "cooldown_s", "min_account_age_days",
+    "burst_protection", "report_threshold", "in_global_top", "words", "language",
 )  # fmt: skip
 """The settings that mean something on Telegram, which has neither channels in a group, nor roles,
 nor chats for adults alone."""
+_SWITCHES = ("in_global_top", "burst_protection")
 LENGTHS: tuple[Length, ...] = ("short", "medium", "long")
 HISTORY = 10
 """Entries on one page."""
@@ -225,7 +226,7 @@ def _choices(name: str, genres: GenreTable, locale: str) -> list[tuple[str, str]
         return [(OWN_LANGUAGE, say("setting-default-language", locale)), *spoken]
     if name in ("length", "longest"):
         return [(word, say(f"length-{word}", locale)) for word in LENGTHS]
-    if name == "in_global_top":
+    if name in _SWITCHES:
         return [(word, say(f"setting-{word}", locale)) for word in (_NO, _YES)]
     return []
 
@@ -241,7 +242,7 @@ def _value(name: str, word: str, chosen: Sequence[str]) -> Any:
     """What a setting becomes by a press; a genre goes in and out of the `chosen` ones."""
     if name == "genres":
         return [one for one in chosen if one != word] if word in chosen else [*chosen, word]
-    if name == "in_global_top":
+    if name in _SWITCHES:
         return word == _YES
     return "" if word == OWN_LANGUAGE else word
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bot.community_settings import CommunitySettings
+from bot.domain import VoteGuard
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,16 @@ def test_a_setting_of_another_version_is_passed_over() -> None:
     assert CommunitySettings.from_kept({"colour": "red", "cooldown_s": 5}) == CommunitySettings(
         cooldown_s=5
     )
+
+
+def test_where_the_platform_tells_an_accounts_age_young_ones_do_not_vote() -> None:
+    assert CommunitySettings.from_kept({}, "discord") == CommunitySettings(min_account_age_days=7)
+    chosen = {"min_account_age_days": 0, "burst_protection": False}
+    assert CommunitySettings.from_kept(chosen, "discord").vote_guard == VoteGuard()
+    unreadable = CommunitySettings.from_kept({"cooldown_s": "long"}, "discord")
+    assert unreadable.vote_guard == VoteGuard(7 * 86_400.0, against_bursts=True)
+    for platform in ("telegram", "console"):
+        assert CommunitySettings.from_kept({}, platform) == CommunitySettings()
 
 
 def test_numbers_have_bounds() -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from fakes.core import Core, caller, eventually, telling
 
-from bot.domain import Post, Provenance, QueueView, Relation, Status, Tally
+from bot.domain import HeldVotes, Hold, Post, Provenance, QueueView, Relation, Status, Tally
 from bot.errors import (
     AlreadyEnded,
     BlockedWords,
@@ -18,6 +18,7 @@ from bot.errors import (
     NotFinished,
     NothingToCancel,
     NothingToRead,
+    NotModerator,
     NotYours,
     OwnStory,
     PromptTooLong,
@@ -587,6 +588,39 @@ async def test_votes_of_one_member_at_once_count_once(core: Core) -> None:
     )
     tally = (await core.row(story.id)).tally
     assert (tally.ups, tally.downs) == (1, 1)
+
+
+async def test_a_young_accounts_vote_waits_until_a_moderator_counts_it(core: Core) -> None:
+    """The age its platform tells, measured by what its community chose."""
+    author, boss = caller("ada", platform="discord"), caller("boss", platform="discord")
+    boss = replace(boss, is_manager=True, is_moderator=True)
+    story = await core.service.write(author, "horror", "A door")
+    await core.service.until_written()
+    day = 86_400.0
+    voters = [
+        replace(caller(f"voter-{days}", platform="discord"), account_made_at=core.clock.now - days)
+        for days in (6.9 * day, 7.1 * day)
+    ]
+    young, grown = [await core.service.vote(one, story.id, 1) for one in voters]
+    assert (young.tally.ups, young.tally.held) == (0, Hold.YOUNG)
+    assert (grown.tally.ups, grown.tally.held) == (1, None)
+    with pytest.raises(NotModerator):
+        await core.service.moderation.held(author, 0)
+    with pytest.raises(NotModerator):
+        await core.service.moderation.release_votes(author, story.id)
+    case, offset, total = await core.service.moderation.held(boss, 7)
+    assert case is not None
+    assert (case.story.id, case.held, offset, total) == (story.id, HeldVotes(young=1), 0, 1)
+    elsewhere = replace(boss, community_id="elsewhere")
+    with pytest.raises(StoryNotFound):
+        await core.service.moderation.release_votes(elsewhere, story.id)
+    assert await core.service.moderation.release_votes(boss, story.id) == 1
+    assert (await core.row(story.id)).tally.ups == 2
+    assert await core.service.moderation.held(boss, 0) == (None, 0, 0)
+    await core.service.administration.change(boss, "min_account_age_days", 5)
+    newest = await core.service.write(author, "horror", "A door")
+    await core.service.until_written()
+    assert (await core.service.vote(voters[0], newest.id, 1)).tally.ups == 1
 
 
 # -- a member's own data ---------------------------------------------------------------------------

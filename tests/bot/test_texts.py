@@ -33,7 +33,8 @@ BUILT_KEYS = {
     "discord-option-": OPTIONS,
     "digest-": ("off", "day", "week"),
     "digest-title-": ("day", "week"),
-    "audit-": ("cancel", "keep", "delete", "block", "unblock"),
+    "audit-": ("cancel", "keep", "delete", "release", "block", "unblock"),
+    "vote-held-": ("young", "burst"),
     "length-": ("short", "medium", "long"),
     "setting-": (*SETTINGS, "yes", "no"),
     "setting-about-": SETTINGS,
@@ -395,6 +396,14 @@ def test_sentences_fit_where_discord_shows_them(language: str) -> None:
         for key in sentences("en", "core.ftl") | sentences("en", "discord.ftl"):
             if key.startswith(prefix):
                 assert len(say(key, language)) <= most, key
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("why", ["young", "burst"])
+def test_the_answer_to_a_vote_fits_where_telegram_shows_it(language: str, why: str) -> None:
+    """core.telegram.org/bots/api#answercallbackquery: 200 characters."""
+    vote = say("vote-counted-down", language, id=1_000_000, ups=10_000, downs=10_000)
+    assert len(f"{vote} {say(f'vote-held-{why}', language)}") <= 200
 
 
 def test_a_traditional_reader_gets_the_chinese_there_is() -> None:

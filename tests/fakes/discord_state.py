@@ -23,12 +23,13 @@ COMMAND, COMPONENT, AUTOCOMPLETE, MODAL = 2, 3, 4, 5
 MEMBER_PERMISSIONS = 0x800 | 0x400 | 0x4000 | 0x8000 | 0x10000 | (1 << 31) | (1 << 38)
 """Send, view, embed links, attach files, history, application commands, send in threads."""
 MANAGE_GUILD, MANAGE_MESSAGES, ADMINISTRATOR = 0x20, 0x2000, 0x8
+YEAR_S = 365 * 86_400.0
 _ids = itertools.count(1)
 
 
-def snowflake() -> int:
-    """A new id; discord.py reads the time of creation from it."""
-    return (int(time.time() * 1000) - EPOCH_MS) << 22 | (next(_ids) & 0x3FFFFF)
+def snowflake(age_s: float = 0.0) -> int:
+    """A new id of something that old; discord.py reads the time of creation from it."""
+    return (int((time.time() - age_s) * 1000) - EPOCH_MS) << 22 | (next(_ids) & 0x3FFFFF)
 
 
 def iso(seconds: float) -> str:
@@ -70,7 +71,7 @@ class User:
     """A person or bot."""
 
     name: str
-    id: int = field(default_factory=snowflake)
+    id: int = field(default_factory=lambda: snowflake(YEAR_S))
     bot: bool = False
     permissions: int = MEMBER_PERMISSIONS
     """What they may do in every server's channels."""

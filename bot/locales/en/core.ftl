@@ -172,6 +172,8 @@ genres-title = Genres and ways to begin
 vote-counted-up = 👍 for story #{ $id }. It has { $ups } up, { $downs } down.
 vote-counted-down = 👎 for story #{ $id }. It has { $ups } up, { $downs } down.
 vote-cleared = Your vote on story #{ $id } is taken back. It has { $ups } up, { $downs } down.
+vote-held-young = It is kept, but not counted: your account is too young for that here. Give it again when it is older.
+vote-held-burst = It is kept, but not counted for now: many newcomers vote alike on this story. A moderator can count it.
 
 ## One person on several platforms
 link-account = { $name } on { $platform ->
@@ -262,6 +264,8 @@ setting-daily_quota = Stories a day
 setting-cooldown_s = Pause between stories
 setting-exempt_roles = Exempt roles
 setting-age_restricted_only = Adults only
+setting-min_account_age_days = Account age for votes
+setting-burst_protection = Against bursts of votes
 setting-report_threshold = Reports that hide
 setting-in_global_top = In the list of all
 setting-digest = Digest
@@ -279,6 +283,8 @@ setting-about-daily_quota = How many one member may ask for in 24 hours
 setting-about-cooldown_s = Seconds between two stories of one member
 setting-about-exempt_roles = Free of your daily number and your pause
 setting-about-age_restricted_only = Stories in age-restricted channels only
+setting-about-min_account_age_days = Days; votes of younger accounts are kept, but not counted
+setting-about-burst_protection = Votes of many newcomers at once are kept, but not counted
 setting-about-report_threshold = Reports that hide a story until a moderator looks
 setting-about-in_global_top = Your best may be listed and read in other communities
 setting-about-digest = How often I post the best stories
@@ -293,11 +299,16 @@ setting-default-genres = all
 setting-default-daily_quota = as many as the bot allows
 setting-default-cooldown_s = none
 setting-default-exempt_roles = none
+setting-default-min_account_age_days = any
 setting-default-report_threshold = none
 setting-default-digest_channel = nowhere
 setting-default-hall_channel = nowhere
 setting-default-words = those of the bot's operator
 setting-default-language = the community's own
+setting-days = { $n ->
+    [one] a day
+   *[other] { $n } days
+}
 setting-yes = yes
 setting-no = no
 setting-oclock = { $hour }:00 UTC
@@ -316,11 +327,12 @@ audit-setting = { $actor } changed “{ $setting }” from { $before } to { $aft
 audit-cancel = { $actor } cancelled story #{ $id }.
 audit-keep = { $actor } kept story #{ $id }.
 audit-delete = { $actor } deleted story #{ $id }.
+audit-release = { $actor } let the votes held back on story #{ $id } count.
 audit-block = { $actor } blocked { $member }.
 audit-unblock = { $actor } let { $member } in again.
 help-stats = votes by genre and day, as a picture
 help-member = a member's stories, votes and best genre
-help-moderate = reported stories, and who is blocked; for moderators
+help-moderate = reported stories, votes not counted, and who is blocked; for moderators
 help-settings = what holds for stories here; for those who manage this community
 
 ## Beginning a story
@@ -358,6 +370,18 @@ blocked-about = They can read, but not ask for stories, vote or report.
 blocked-add = Block a member
 blocked-remove = Let someone in again
 
+## Votes that are not counted
+held-title = Votes not counted: story { $number } of { $total }
+held-votes = { $n ->
+    [one] one vote
+   *[other] { $n } votes
+} not counted: { $young ->
+    [one] one young account
+   *[other] { $young } young accounts
+}, { $burst } in a burst
+held-about = They are in no count and no ranking until you let them count; what you let count stays so.
+held-nothing = No votes are held back here.
+
 ## Buttons
 button-enter = Enter a number
 button-edit-list = Edit the list
@@ -369,6 +393,8 @@ button-report = Report
 button-delete-yes = Yes, delete it
 button-keep = Keep
 button-delete = Delete
+button-held = Votes not counted
+button-release = Let them count
 button-block = Block author
 button-blocked = Blocked members
 button-back = Back

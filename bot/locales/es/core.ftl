@@ -171,6 +171,8 @@ genres-title = Géneros y maneras de empezar
 vote-counted-up = 👍 para la historia n.º { $id }. Tiene { $ups } a favor y { $downs } en contra.
 vote-counted-down = 👎 para la historia n.º { $id }. Tiene { $ups } a favor y { $downs } en contra.
 vote-cleared = Has retirado tu voto a la historia n.º { $id }. Tiene { $ups } a favor y { $downs } en contra.
+vote-held-young = Se guarda, pero no cuenta: tu cuenta es demasiado nueva para eso aquí. Vota otra vez más adelante.
+vote-held-burst = Se guarda, pero de momento no cuenta: muchos recién llegados votan igual. Un moderador puede contarlo.
 
 ## One person on several platforms
 link-account = { $name } en { $platform ->
@@ -261,6 +263,8 @@ setting-daily_quota = Historias al día
 setting-cooldown_s = Pausa entre historias
 setting-exempt_roles = Roles exentos
 setting-age_restricted_only = Solo adultos
+setting-min_account_age_days = Edad de cuenta para votar
+setting-burst_protection = Contra ráfagas de votos
 setting-report_threshold = Denuncias que ocultan
 setting-in_global_top = En la lista de todos
 setting-digest = Resumen
@@ -278,6 +282,8 @@ setting-about-daily_quota = Cuántas puede pedir un miembro en 24 horas
 setting-about-cooldown_s = Segundos entre dos historias de un miembro
 setting-about-exempt_roles = Sin vuestro número diario ni vuestra pausa
 setting-about-age_restricted_only = Historias solo en canales con restricción de edad
+setting-about-min_account_age_days = Días; los votos de cuentas más nuevas se guardan, pero no cuentan
+setting-about-burst_protection = Los votos de muchos recién llegados a la vez se guardan, pero no cuentan
 setting-about-report_threshold = Denuncias que ocultan una historia hasta que mire un moderador
 setting-about-in_global_top = Vuestras mejores se pueden listar y leer en otras comunidades
 setting-about-digest = Cada cuánto publico las mejores historias
@@ -292,11 +298,16 @@ setting-default-genres = todos
 setting-default-daily_quota = las que el bot permita
 setting-default-cooldown_s = ninguna
 setting-default-exempt_roles = ninguno
+setting-default-min_account_age_days = cualquiera
 setting-default-report_threshold = ninguna
 setting-default-digest_channel = en ninguna parte
 setting-default-hall_channel = en ninguna parte
 setting-default-words = las de quien opera el bot
 setting-default-language = el de la comunidad
+setting-days = { $n ->
+    [one] un día
+   *[other] { $n } días
+}
 setting-yes = sí
 setting-no = no
 setting-oclock = { $hour }:00 UTC
@@ -315,11 +326,12 @@ audit-setting = { $actor } cambió «{ $setting }» de { $before } a { $after }.
 audit-cancel = { $actor } canceló la historia n.º { $id }.
 audit-keep = { $actor } conservó la historia n.º { $id }.
 audit-delete = { $actor } borró la historia n.º { $id }.
+audit-release = { $actor } dejó contar los votos retenidos de la historia n.º { $id }.
 audit-block = { $actor } bloqueó a { $member }.
 audit-unblock = { $actor } volvió a admitir a { $member }.
 help-stats = votos por género y por día, en una imagen
 help-member = las historias, los votos y el mejor género de un miembro
-help-moderate = historias denunciadas y miembros bloqueados; para moderadores
+help-moderate = historias denunciadas, votos sin contar y quién está bloqueado; para moderadores
 help-settings = qué vale para las historias aquí; para quien gestiona esta comunidad
 
 ## Empezar una historia
@@ -357,6 +369,18 @@ blocked-about = Pueden leer, pero no pedir historias, votar ni denunciar.
 blocked-add = Bloquear a un miembro
 blocked-remove = Volver a admitir a alguien
 
+## Votes that are not counted
+held-title = Votos sin contar: historia { $number } de { $total }
+held-votes = { $n ->
+    [one] un voto
+   *[other] { $n } votos
+} sin contar: { $young ->
+    [one] una cuenta nueva
+   *[other] { $young } cuentas nuevas
+}, { $burst } en una ráfaga
+held-about = No están en ningún recuento ni clasificación hasta que los dejes contar; lo que dejes contar sigue contando.
+held-nothing = Aquí no hay votos retenidos.
+
 ## Botones
 button-enter = Escribir un número
 button-edit-list = Editar la lista
@@ -368,6 +392,8 @@ button-report = Denunciar
 button-delete-yes = Sí, borrarla
 button-keep = Conservar
 button-delete = Borrar
+button-held = Votos sin contar
+button-release = Dejar que cuenten
 button-block = Bloquear a quien la pidió
 button-blocked = Miembros bloqueados
 button-back = Volver

@@ -130,6 +130,8 @@ genres-title = 类型与开头
 vote-counted-up = 已给故事 #{ $id } 投 👍。现有 { $ups } 赞成，{ $downs } 反对。
 vote-counted-down = 已给故事 #{ $id } 投 👎。现有 { $ups } 赞成，{ $downs } 反对。
 vote-cleared = 已收回你对故事 #{ $id } 的投票。现有 { $ups } 赞成，{ $downs } 反对。
+vote-held-young = 这一票已保存但不计入：你的账号在这里还太新。以后请再投一次。
+vote-held-burst = 这一票已保存但暂不计入：许多新来者同时投了一样的票。管理员可以让它计入。
 
 ## One person on several platforms
 link-account = { $platform ->
@@ -212,6 +214,8 @@ setting-daily_quota = 每日故事数
 setting-cooldown_s = 故事间隔
 setting-exempt_roles = 豁免身份组
 setting-age_restricted_only = 仅限成人
+setting-min_account_age_days = 投票所需账号年龄
+setting-burst_protection = 防止集中投票
 setting-report_threshold = 隐藏所需举报数
 setting-in_global_top = 列入总榜
 setting-digest = 精选
@@ -229,6 +233,8 @@ setting-about-daily_quota = 一名成员 24 小时内可以要几个
 setting-about-cooldown_s = 同一成员两个故事之间的秒数
 setting-about-exempt_roles = 不受你们的每日数量和间隔限制
 setting-about-age_restricted_only = 只在有年龄限制的频道写故事
+setting-about-min_account_age_days = 天；更新的账号的票会保存但不计入
+setting-about-burst_protection = 许多新来者同时投的票会保存但不计入
 setting-about-report_threshold = 多少次举报会隐藏故事，等管理员查看
 setting-about-in_global_top = 你们的最佳故事可在其他社区列出和阅读
 setting-about-digest = 多久发布一次最佳故事
@@ -243,11 +249,13 @@ setting-default-genres = 全部
 setting-default-daily_quota = 以机器人允许的为准
 setting-default-cooldown_s = 无
 setting-default-exempt_roles = 无
+setting-default-min_account_age_days = 不限
 setting-default-report_threshold = 不隐藏
 setting-default-digest_channel = 无
 setting-default-hall_channel = 无
 setting-default-words = 以机器人运营者的为准
 setting-default-language = 社区自己的语言
+setting-days = { $n } 天
 setting-yes = 是
 setting-no = 否
 setting-oclock = { $hour }:00 UTC
@@ -263,11 +271,12 @@ audit-setting = { $actor } 把“{ $setting }”从 { $before } 改为 { $after 
 audit-cancel = { $actor } 取消了故事 #{ $id }。
 audit-keep = { $actor } 保留了故事 #{ $id }。
 audit-delete = { $actor } 删除了故事 #{ $id }。
+audit-release = { $actor } 让故事 #{ $id } 被扣下的票计入。
 audit-block = { $actor } 屏蔽了 { $member }。
 audit-unblock = { $actor } 解除了对 { $member } 的屏蔽。
 help-stats = 各类型和每天的投票，以图片显示
 help-member = 一名成员的故事、得票和最擅长的类型
-help-moderate = 被举报的故事和被屏蔽的人；供管理员使用
+help-moderate = 被举报的故事、未计入的票、被屏蔽的人；供管理员使用
 help-settings = 这里的故事规则；供管理社区的人使用
 
 ## 开始一个故事
@@ -302,6 +311,12 @@ blocked-about = 他们可以阅读，但不能要故事、投票或举报。
 blocked-add = 屏蔽一名成员
 blocked-remove = 解除屏蔽
 
+## Votes that are not counted
+held-title = 未计入的票：第 { $number } 个故事，共 { $total } 个
+held-votes = { $n } 票未计入：{ $young } 票来自新账号，{ $burst } 票来自集中投票
+held-about = 在你让它们计入之前，它们不在任何票数和排名里；已计入的不会再被扣下。
+held-nothing = 这里没有被扣下的票。
+
 ## 按钮
 button-enter = 输入数字
 button-edit-list = 编辑列表
@@ -313,6 +328,8 @@ button-report = 举报
 button-delete-yes = 是的，删除
 button-keep = 保留
 button-delete = 删除
+button-held = 未计入的票
+button-release = 让它们计入
 button-block = 屏蔽作者
 button-blocked = 被屏蔽的成员
 button-back = 返回

@@ -58,6 +58,8 @@ async def test_every_setting_is_shown_with_its_default(stage: Stage, boss: User)
         "**Pause between stories**: none",
         "**Exempt roles**: none",
         "**Adults only**: no",
+        "**Account age for votes**: 7 days",
+        "**Against bursts of votes**: yes",
         "**Reports that hide**: 3",
         "**In the list of all**: no",
         "**Digest**: off",

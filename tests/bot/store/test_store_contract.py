@@ -446,6 +446,7 @@ async def test_a_changed_vote_keeps_when_it_was_first_cast(house: House) -> None
     assert vote == {
         "story_id": story_id,
         "value": -1,
+        "not_counted": None,
         "created_at": "2023-11-14T22:13:20+00:00",
         "updated_at": "2023-11-14T22:14:20+00:00",
     }
@@ -643,7 +644,15 @@ async def test_export_holds_everything_kept_about_a_member(house: House, clock: 
                 "shown_at": [{"platform": "console", "channel_id": "c", "message_id": "m"}],
             }
         ],
-        "votes": [{"story_id": of_bob, "value": -1, "created_at": at, "updated_at": at}],
+        "votes": [
+            {
+                "story_id": of_bob,
+                "value": -1,
+                "not_counted": None,
+                "created_at": at,
+                "updated_at": at,
+            }
+        ],
         "reports": [],
         "actions": [],
         "blocked_in": [],
