@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -89,7 +90,10 @@ def fast_decoder(
     if device.type == "cpu" and precision == "bfloat16":
         from model.cpu.decoder import CpuDecoder, can_run
 
-        if can_run(architecture, outer):
+        layers = iter(layers)
+        first = next(layers)
+        layers = itertools.chain([first], layers)
+        if can_run(architecture, first):
             return CpuDecoder(architecture, outer, layers, cache_folder(cache_dir) / "kernels")
         precision = "float32"
     return FastDecoder(architecture, outer, layers, precision, device)

@@ -17,15 +17,10 @@ from model.decoder import Piece
 from model.engine import Precision
 
 
-def can_run(architecture: Architecture, outer: Weights) -> bool:
-    """Whether this machine has what the kernels need, and the model sizes they can do."""
-    n_inner = outer["embedding"].shape[1]
-    return (
-        team() is not None
-        and n_inner % BLOCK == 0
-        and architecture.n_heads * architecture.head_dim % 2 == 0
-        and architecture.head_dim % 2 == 0
-    )
+def can_run(architecture: Architecture, weights: Weights) -> bool:
+    """Whether the kernels can do a model of these sizes; `weights` are of one of its layers."""
+    n_inner, n_hidden = weights["down.weight"].shape
+    return n_inner % BLOCK == n_hidden % BLOCK == architecture.head_dim % 2 == 0
 
 
 class CpuDecoder:
@@ -134,7 +129,7 @@ class CpuDecoder:
     def _lay_out(self, n_rows: int, longest: int, n_threads: int) -> None:
         """Put into the plan where a pass of `n_rows` tokens works."""
         plan = self._plan[0]
-        products = n_rows * self._n_inner * 2 + 64 + n_rows * BLOCK * 4
+        products = n_rows * self._n_inner * 2 + 64 + 2 * n_rows * BLOCK * 4
         own_bytes = _up(max(products, self._attention_bytes(longest)), 64)
         sizes = {
             "stream": n_rows * self._n_inner * 4,
@@ -197,7 +192,7 @@ class CpuDecoder:
         if self.architecture.gated:
             for name in ("up.weight", "up.bias"):
                 if name in weights:
-                    weights[name] = _side_by_side(weights[name])
+                    weights[name] = _in_turns(weights[name])
         self._plan[0]["n_hidden"] = hidden
         row = []
         for norm, products in (("norm1", ("qkv", "out")), ("norm2", ("up", "down"))):
@@ -230,9 +225,9 @@ def packed(weight: Tensor) -> Tensor:
     return weight.view(-1, BLOCK, n_inputs // 2, 2).transpose(1, 2).contiguous()
 
 
-def _side_by_side(rows: Tensor) -> Tensor:
-    """All gates, then all values -> half a block of gates, then their values, and so on."""
-    return rows.reshape(2, -1, BLOCK // 2, *rows.shape[1:]).transpose(0, 1).reshape(rows.shape)
+def _in_turns(rows: Tensor) -> Tensor:
+    """All gates, then all values -> a block of gates, then their values, and so on."""
+    return rows.reshape(2, -1, BLOCK, *rows.shape[1:]).transpose(0, 1).reshape(rows.shape)
 
 
 def _up(number: int, step: int) -> int:

@@ -246,53 +246,48 @@ def _add(plan, inputs, n_inputs, matrix, bias, own, thread, n_threads):
 def _up(plan, layer, own, thread, n_threads):
     """Norm, the MLP's first product, and what is made of it: (N, hidden).
 
-    Gated, a block is 16 gates and their 16 values.
+    Gated, a block of gates is followed by the block of their values.
     """
     n_rows, n_inner = plan.n_rows, plan.n_inner
     result = _all_normed(plan, own, layer.norm2_gain, layer.norm2_shift)
+    n_sums = n_rows * BLOCK
     sums = carray(floats(result), (n_rows, BLOCK))
+    gates, values = carray(floats(result), n_sums), carray(floats(result + n_sums * 4), n_sums)
     hidden = carray(halves(plan.hidden), (n_rows, plan.n_hidden))
-    half = BLOCK // 2
-    n_blocks = plan.n_hidden // half if plan.gated != 0 else plan.n_hidden // BLOCK
+    n_blocks, n_parts = plan.n_hidden // BLOCK, 1 + (plan.gated != 0)
     for block in range(n_blocks * thread // n_threads, n_blocks * (thread + 1) // n_threads):
-        weights, ahead = (
-            _block_of(layer.up, block, n_inner),
-            _block_of(layer.up, block + 1, n_inner),
-        )
-        multiply(own, n_inner * 2, n_rows, weights, n_inner // 2, result, ahead)
-        _biased(sums, n_rows, layer.up_bias, block)
-        _activate(plan.activation, sums, n_rows, half if plan.gated != 0 else BLOCK)
+        for part in range(n_parts):
+            number, target = block * n_parts + part, result + part * n_sums * 4
+            weights = _block_of(layer.up, number, n_inner)
+            ahead = _block_of(layer.up, number + 1, n_inner)
+            multiply(own, n_inner * 2, n_rows, weights, n_inner // 2, target, ahead)
+            _biased(carray(floats(target), (n_rows, BLOCK)), n_rows, layer.up_bias, number)
+        _activate(plan.activation, gates)
+        if plan.gated != 0:
+            for i in range(n_sums):
+                gates[i] *= values[i]
         for row in range(n_rows):
-            if plan.gated != 0:
-                for output in range(half):
-                    value = sums[row, output] * sums[row, half + output]
-                    hidden[row, block * half + output] = rounded(value)
-            else:
-                for output in range(BLOCK):
-                    hidden[row, block * BLOCK + output] = rounded(sums[row, output])
+            for output in range(BLOCK):
+                hidden[row, block * BLOCK + output] = rounded(sums[row, output])
 
 
 @_njit
-def _activate(kind, sums, n_rows, n_outputs):
-    """Apply `ACTIVATIONS[kind]` to the first outputs of each row."""
-    for row in range(n_rows):
-        if kind == 0:
-            for output in range(n_outputs):
-                x = sums[row, output]
-                sums[row, output] = x / (F32(1) + exponential(-x))
-        elif kind == 1:
-            for output in range(n_outputs):
-                x = sums[row, output]
-                sums[row, output] = F32(0.5) * x * (F32(1) + _erf(x * F32(0.7071067811865476)))
-        elif kind == 2:
-            for output in range(n_outputs):  # x (1 + tanh y) / 2 = x / (1 + e**(-2 y))
-                x = sums[row, output]
-                y = F32(0.7978845608028654) * (x + F32(0.044715) * x * x * x)
-                sums[row, output] = x / (F32(1) + exponential(F32(-2) * y))
-        else:
-            for output in range(n_outputs):
-                x = sums[row, output]
-                sums[row, output] = F32(0) if x < F32(0) else x
+def _activate(kind, sums):
+    """Apply `ACTIVATIONS[kind]`."""
+    if kind == 0:
+        for i in range(len(sums)):
+            sums[i] = sums[i] / (F32(1) + exponential(-sums[i]))
+    elif kind == 1:
+        for i in range(len(sums)):
+            sums[i] = F32(0.5) * sums[i] * (F32(1) + _erf(sums[i] * F32(0.7071067811865476)))
+    elif kind == 2:
+        for i in range(len(sums)):  # x (1 + tanh y) / 2 = x / (1 + e**(-2 y))
+            x = sums[i]
+            y = F32(0.7978845608028654) * (x + F32(0.044715) * x * x * x)
+            sums[i] = x / (F32(1) + exponential(F32(-2) * y))
+    else:
+        for i in range(len(sums)):
+            sums[i] = F32(0) if sums[i] < F32(0) else sums[i]
 
 
 @_njit
@@ -399,8 +394,12 @@ def _read(plan, row, kv, pages, to_keys, n_pages, own, head_dim, group):
     result = carray(halves(target), (group, head_dim))
     for head in range(group):
         share = F32(1) / totals[head]
-        for i in range(head_dim):
-            result[head, i] = rounded(mixed[i // BLOCK, head, i % BLOCK] * share)
+        for stripe in range(head_dim // BLOCK):
+            for i in range(BLOCK):
+                result[head, stripe * BLOCK + i] = rounded(mixed[stripe, head, i] * share)
+        for i in range(head_dim % BLOCK):
+            last = head_dim - head_dim % BLOCK
+            result[head, last + i] = rounded(mixed[n_stripes - 1, head, i] * share)
 
 
 @numba.njit

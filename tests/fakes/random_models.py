@@ -9,7 +9,7 @@ import transformers
 
 LLAMA = {
     "vocab_size": 90, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "intermediate_size": 48, "max_position_embeddings": 64,
+    "num_key_value_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64,
     "initializer_range": 0.3,
 }  # fmt: skip
 GPT2 = {
