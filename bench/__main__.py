@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bench.commands.live import context, loop, soak
 from bench.commands.quality import quality
+from bench.commands.queue import queue
 from bench.commands.serve import serve
 from bench.errors import BenchError
 from model.engine import EngineError
@@ -50,7 +51,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (serve, quality, loop, soak, context):
+for _command in (serve, quality, loop, soak, context, queue):
     app.command()(_told(_command))
 
 
