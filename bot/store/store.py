@@ -7,7 +7,6 @@ have their own files beside this one. Knows no platform, no queue and no model.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -31,7 +30,7 @@ from bot.domain import (
     VoteValue,
 )
 from bot.errors import DatabaseError, StoryNotFound
-from bot.store import people, privacy, reports, votes
+from bot.store import chance, people, privacy, reports, votes
 from bot.store.community_store import CommunityStore
 from bot.store.database import Database, is_missing_reference, parse_url, sqlite_path, upsert
 from bot.store.migrate import missing_file, require_head
@@ -248,15 +247,12 @@ class SqlStore(CommunityStore, PersonStore):
     async def random_story(self, community_id: int, genre: str | None = None) -> Story | None:
         readable = is_readable(community_id, genre)
         async with self._db.read() as connection:
-            n = await connection.scalar(select(func.count()).select_from(stories).where(readable))
-        if not n:
+            n = await chance.count_some(connection, community_id, genre)
+            chosen = await chance.random_id(connection, community_id, genre, n)
+        if n == 0:
             return None
-        # In an index's own order, counting on touches no story but the chosen one.
-        chosen = select(stories.c.id).where(readable).order_by(*BEST_FIRST).limit(1)
-        chosen = chosen.offset(random.randrange(n))
-        found = await self._stories(
-            select_stories().where(stories.c.id == chosen.scalar_subquery())
-        )
+        question = select_stories().where(is_readable(community_id, genre), stories.c.id == chosen)
+        found = await self._stories(question)
         # None there only if stories were deleted since they were counted.
         return found[0] if found else await self.random_story(community_id, genre)
 

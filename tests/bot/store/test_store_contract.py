@@ -25,7 +25,7 @@ from bot.domain import (
 )
 from bot.errors import NotFinished, OwnStory, StoreBusy, StoryNotFound
 from bot.ranking import wilson_lower_bound
-from bot.store import StoryStore
+from bot.store import StoryStore, chance
 from bot.store.store import SqlStore
 from model.engine import SamplingParams
 
@@ -398,6 +398,26 @@ async def test_random_picks_every_finished_story_and_no_other(house: House) -> N
     # One of three stories never comes in 60 draws with chance 3·(2/3)^60 < 1e-10.
     draws = {(await house.store.random_story(home.id, "horror")).id for _ in range(60)}  # type: ignore[union-attr]
     assert draws == finished
+
+
+@pytest.mark.parametrize("genre", [None, "horror"])
+async def test_random_picks_every_story_of_a_large_community(
+    house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch, genre: str | None
+) -> None:
+    monkeypatch.setattr(chance, "COUNTED", 2)
+    monkeypatch.setattr(chance, "NEIGHBOURS", 2)
+    monkeypatch.setattr(chance, "NEIGHBOURS_OF_GENRE", 2)
+    _, home = await house.enter("ann")
+    finished = set()
+    for n in range(4):
+        clock.now += 100
+        finished.add(await house.finished(genre="horror" if n % 2 else "drama"))
+        await house.finished(place="elsewhere")
+    expected = {story for story in finished if genre is None or story % 4 == 3}
+    # The first is one of two around a third of the moments: it never comes in 250 draws with
+    # chance (5/6)^250 < 1e-19.
+    draws = {(await house.store.random_story(home.id, genre)).id for _ in range(250)}  # type: ignore[union-attr]
+    assert draws == expected
 
 
 async def test_what_a_member_asked_for_is_counted(house: House) -> None:
