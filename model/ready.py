@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 """Of the layout; another one is not read."""
 _KEPT = 3
 """Models kept ready; the one not used for longest makes room."""
@@ -122,10 +122,12 @@ def _read(
         if any((folder / name).stat().st_size != size for name, size in card["files"].items()):
             return None
         architecture = Architecture(**card["architecture"])
+        outer = load_file(folder / _OUTER)
+        outer.setdefault("head.weight", outer["embedding"])  # tied weights are kept once
         with torch.inference_mode():
             decoder = fast_decoder(
                 architecture,
-                load_file(folder / _OUTER),
+                outer,
                 _layers(folder, architecture.n_layers),
                 precision,
                 torch.device("cpu"),
@@ -176,7 +178,10 @@ def _write(loaded: LoadedModel, folder: Path) -> None:
     model = loaded.model
     architecture = architecture_of(model)
     assert architecture is not None  # noqa: S101 (else no loop of ours would run it)
-    _save(outer_weights(model), folder / _OUTER)
+    outer = outer_weights(model)
+    if outer["head.weight"].data_ptr() == outer["embedding"].data_ptr():
+        del outer["head.weight"]
+    _save(outer, folder / _OUTER)
     for number, weights in enumerate(layer_weights(model)):
         _save(weights, folder / f"layer-{number:03}.safetensors")
     _keep_tokenizer(loaded, folder / _TOKENIZER)
@@ -230,7 +235,7 @@ def _save(weights: Weights, file: Path) -> None:
 def _rounded(weight: Tensor) -> Tensor:
     """Matrices in float16, which is finer than bfloat16; what it cannot hold stays float32."""
     if weight.dim() < 2 or weight.abs().max() > torch.finfo(torch.float16).max:
-        return weight.float().contiguous().clone()  # tied weights share memory, files do not
+        return weight.float().contiguous().clone()  # what shares memory here does not in a file
     return weight.half().contiguous().clone()
 
 
