@@ -31,6 +31,7 @@ _VOTES: dict[str, VoteValue] = {
 }  # fmt: skip
 LENGTHS = get_args(Length)
 PERIODS = get_args(Period)
+EVERYWHERE = "everywhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +136,16 @@ def parse_vote(text: str) -> tuple[int, VoteValue]:
     return story_id, value
 
 
-def parse_top(text: str) -> tuple[str, Period]:
-    """`horror week`, either alone, in any order → (genre or "", period). At most one of each."""
+def parse_top(text: str) -> tuple[str, Period, bool]:
+    """`horror week everywhere`, each alone or in any order → (genre or "", period, everywhere)."""
     genre: list[str] = []
     period: Period = "all"
+    everywhere = False
     for word in text.split():
         if word.lower() in PERIODS:
             period = parse_period(word)
+        elif word.lower() == EVERYWHERE:
+            everywhere = True
         else:
             genre.append(word)
-    return " ".join(genre), period
+    return " ".join(genre), period, everywhere

@@ -6,21 +6,24 @@ for its markup. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from bot.community_settings import CommunitySettings
 from bot.domain import (
+    AuditEntry,
     HeldVotes,
     Member,
     Period,
     QueueView,
     Relation,
+    Stats,
     Status,
     Story,
     StoryUpdate,
     VoteValue,
 )
-from bot.texts import say
+from bot.texts import languages, say
 from model.engine import EngineInfo
 from model.genres import GenreTable, UnknownGenre
 
@@ -58,6 +61,58 @@ def setting_value(name: str, value: Any, genres: GenreTable, locale: str) -> str
     if name == "cooldown_s" and value:
         return say("wait-seconds", locale, n=value)
     return str(value) if value else say(f"setting-default-{name}", locale)
+
+
+YES, NO = "yes", "no"
+
+
+def is_switch(name: str) -> bool:
+    """Whether a community setting is either on or off."""
+    return isinstance(getattr(CommunitySettings(), name), bool)
+
+
+def setting_choices(name: str, locale: str) -> list[tuple[str, str]]:
+    """Of a community setting that is one of a few words: each, and how members say it. Else none:
+    what is typed, or is the platform's own."""
+    if name == "language":
+        spoken = [(language, say("language-name", language)) for language in languages()]
+        return [("", say("setting-default-language", locale)), *spoken]
+    if is_switch(name):
+        return [(word, say(f"setting-{word}", locale)) for word in (NO, YES)]
+    if name == "digest":
+        return [(word, say(f"digest-{word}", locale)) for word in ("off", "day", "week")]
+    if name in ("length", "longest"):
+        return [(word, say(f"length-{word}", locale)) for word in ("short", "medium", "long")]
+    return []
+
+
+def audit(
+    entry: AuditEntry,
+    locale: str,
+    value: Callable[[str, Any], str],
+    *,
+    name_of: Callable[[str], str] = str,
+    member: Callable[[str], str] = str,
+) -> str:
+    """What was done in running a community, in the platform's markup: `value` says a setting's
+    value, `name_of` whoever did it, `member` the id of whom it was done to."""
+    somebody = say("story-author-forgotten", locale)
+    actor = name_of(entry.actor or somebody)
+    key, details = f"audit-{entry.action}", entry.details
+    if "story" in details:
+        return say(key, locale, actor=actor, id=details["story"])
+    if "member" in details:
+        whom = member(str(details["member"])) if details["member"] else somebody
+        return say(key, locale, actor=actor, member=whom)
+    name = details["name"]
+    return say(
+        key,
+        locale,
+        actor=actor,
+        setting=say(f"setting-{name}", locale),
+        before=value(name, details["before"]),
+        after=value(name, details["after"]),
+    )
 
 
 def wait(seconds: float, locale: str) -> str:
@@ -176,6 +231,16 @@ def top_title(genre: str, period: Period, genres: GenreTable, locale: str) -> st
     if genre:
         title = say("top-title-genre", locale, genre=genres.get(genre).label)
     return title if period == "all" else f"{title} · {say(f'period-{period}', locale)}"
+
+
+def stats_about(stats: Stats, locale: str) -> str:
+    """What the picture of a community's figures adds up to."""
+    return say(
+        "stats-about",
+        locale,
+        stories=sum(one.stories for one in stats.genres),
+        votes=sum(one.ups + one.downs for one in stats.genres),
+    )
 
 
 def queue_lines(view: QueueView, locale: str) -> list[str]:

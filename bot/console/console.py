@@ -183,8 +183,8 @@ class ConsolePlatform:
         self._screen.story(await self._service.random(self._caller, rest))
 
     async def _top(self, rest: str) -> None:
-        genre, period = parse_top(rest)
-        stories = await self._service.top(self._caller, genre, period)
+        genre, period, everywhere = parse_top(rest)
+        stories = await self._service.top(self._caller, genre, period, everywhere=everywhere)
         title = wording.top_title(genre, period, self._service.genres, LOCALE)
         self._screen.stories(title, stories, medals=True)
 

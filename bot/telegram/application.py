@@ -14,7 +14,8 @@ import logging
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from telegram import (
@@ -42,6 +43,7 @@ from bot.telegram.asking import PLATFORM, Ask, Press
 from bot.telegram.beginning import Beginning
 from bot.telegram.deep_links import Route, follow
 from bot.telegram.error_handler import on_error
+from bot.telegram.gazette import GazetteDesk
 from bot.telegram.held_votes import HeldVotesPanel
 from bot.telegram.inline_mode import InlineMode
 from bot.telegram.linking import LinkHandlers
@@ -55,6 +57,8 @@ from bot.telegram.requests import CountedRequest
 from bot.telegram.settings_panel import SettingsPanel
 from bot.telegram.story_handlers import StoryHandlers
 from bot.telegram.story_links import StoryLinks
+from bot.telegram.top_list import TopList
+from bot.telegram.view import text_page
 from bot.telegram.webhook import Webhook, WebhookAddress
 from bot.texts import DEFAULT, languages, say
 
@@ -124,7 +128,7 @@ class TelegramPlatform:
             await app.start()
             await self._publish_commands(app)
             await live.resume()
-            async with self._intake(app) as intake:
+            async with self._intake(app) as intake, self._gazette(app, live):
                 log.info("Telegram: serving as @%s", app.bot.username)
                 if not app.bot.supports_inline_queries:
                     log.info("Inline mode is off: /setinline at @BotFather lets it in")
@@ -136,6 +140,18 @@ class TelegramPlatform:
     def is_connected(self) -> bool:
         """Whether commands are heard, and Telegram answered the last time it was asked."""
         return self.started.is_set() and self._requests.is_answered and self._polls.is_answered
+
+    @asynccontextmanager
+    async def _gazette(self, app: App, live: LiveStories) -> AsyncIterator[None]:
+        """Digests and halls of fame, beside everything else."""
+        desk = GazetteDesk(app.bot, self._service, live, clock=self._clock, sleep=self._sleep)
+        task = asyncio.create_task(desk.rounds.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
     def _intake(self, app: App) -> Polling | Webhook:
         """The way updates come in."""
@@ -167,21 +183,23 @@ class TelegramPlatform:
         reports, linking = Reports(self._service, live), LinkHandlers(self._service)
         held = HeldVotesPanel(self._service, live)
         beginning = Beginning(self._service, live)
-        inline = InlineMode(self._service, live)
+        inline, top = InlineMode(self._service, live), TopList(self._service)
         parts = (settings, moderate, reports, beginning)
         links = [*StoryLinks(self._service, live).links, *(one for p in parts for one in p.links)]
-        routes = [one for part in (*parts, inline, linking, held) for one in part.presses]
+        routes = [one for part in (*parts, inline, top, linking, held) for one in part.presses]
         answers = (*settings.answers, *reports.answers, *beginning.answers)
         stories = StoryHandlers(self._service, live, beginning, links)
         presses = PressHandlers(self._service, live, routes)
         new = filters.UpdateType.MESSAGE
-        panels = {"settings": settings.command, "moderate": moderate.command} | linking.commands
-        for name, command in (stories.commands | panels).items():
+        panels = {"settings": settings.command, "moderate": moderate.command, "top": top.command}
+        for name, command in (stories.commands | panels | linking.commands).items():
             app.add_handler(CommandHandler(name, _on_ask(command), filters=new))
         unknown = new & filters.COMMAND & filters.ChatType.PRIVATE
         app.add_handler(MessageHandler(unknown, _on_ask(stories.unknown)))
         reply = new & filters.REPLY & filters.TEXT & ~filters.COMMAND
         app.add_handler(MessageHandler(reply, _on_reply(answers)))
+        wordless = new & filters.REPLY & ~filters.TEXT & ~filters.StatusUpdate.ALL
+        app.add_handler(MessageHandler(wordless, _on_wordless(answers)))
         moved = new & filters.StatusUpdate.MIGRATE
         app.add_handler(MessageHandler(moved, _on_move(self._service)))
         app.add_handler(CallbackQueryHandler(_on_press(presses.pressed)))
@@ -221,7 +239,8 @@ _SCOPES = {
 
 def _command_lists(language: str) -> dict[str, list[tuple[str, str]]]:
     """What the menu offers to everybody, and to those who run a group."""
-    everybody = [(name, say(f"help-{name}", language)) for name in wording.COMMANDS]
+    names = (*wording.COMMANDS, *wording.MORE_COMMANDS)
+    everybody = [(name, say(f"help-{name}", language)) for name in names]
     managers = [(name, say(f"help-{name}", language)) for name in wording.MANAGER_COMMANDS]
     return {
         BotCommandScope.DEFAULT: everybody,
@@ -258,6 +277,17 @@ def _on_reply(answers: Sequence[Route[Ask]]) -> Callable[[Update, Any], Any]:
     async def handle(update: Update, context: Any) -> None:
         if (ask := Ask.of(update, context.bot)) is not None:
             await follow(answers, ask.question, ask)
+
+    return handle
+
+
+def _on_wordless(answers: Sequence[Route[Ask]]) -> Callable[[Update, Any], Any]:
+    """A picture, a sticker or a voice in reply to a question of ours."""
+
+    async def handle(update: Update, context: Any) -> None:
+        ask = Ask.of(update, context.bot)
+        if ask and any(pattern.fullmatch(ask.question) for pattern, _ in answers):
+            await ask.reply([text_page(say("telegram-reply-in-words", ask.caller.locale))])
 
     return handle
 

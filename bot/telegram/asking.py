@@ -20,6 +20,7 @@ from telegram import (
     InlineKeyboardMarkup,
     LinkPreviewOptions,
     Message,
+    MessageEntity,
     ReplyParameters,
     Update,
     User,
@@ -94,18 +95,21 @@ class Place:
         )
 
 
+def _reply_to(place: Place) -> ReplyParameters | None:
+    if place.reply_to is None:
+        return None
+    return ReplyParameters(place.reply_to, allow_sending_without_reply=True)
+
+
 async def send(bot: TelegramBot, place: Place, page: Page, urgency: Urgency) -> Message:
     """A new message."""
-    reply = None
-    if place.reply_to is not None:
-        reply = ReplyParameters(place.reply_to, allow_sending_without_reply=True)
     return await bot.send_message(
         place.chat_id,
         page.html,
         parse_mode=ParseMode.HTML,
         link_preview_options=_NO_PREVIEW,
         message_thread_id=place.thread_id,
-        reply_parameters=reply,
+        reply_parameters=_reply_to(place),
         reply_markup=page.keyboard,
         rate_limit_args=urgency,
     )
@@ -128,16 +132,13 @@ async def edit(
 
 async def ask_for_reply(bot: TelegramBot, place: Place, html: str) -> None:
     """A question whose answer is a reply to it; in a group of the one who is answered alone."""
-    reply = None
-    if place.reply_to is not None:
-        reply = ReplyParameters(place.reply_to, allow_sending_without_reply=True)
     await bot.send_message(
         place.chat_id,
         html,
         parse_mode=ParseMode.HTML,
         link_preview_options=_NO_PREVIEW,
         message_thread_id=place.thread_id,
-        reply_parameters=reply,
+        reply_parameters=_reply_to(place),
         reply_markup=ForceReply(selective=True),
         rate_limit_args=Urgency.REPLY,
     )
@@ -195,6 +196,18 @@ def _speaker(message: Message) -> User | Chat | None:
     return message.sender_chat or message.from_user
 
 
+def _meant(message: Message) -> str | None:
+    for entity in message.entities:
+        if entity.type == MessageEntity.TEXT_MENTION and entity.user is not None:
+            return str(entity.user.id)
+    answered = message.reply_to_message
+    if answered is None or answered.forum_topic_created is not None:
+        return None  # in a topic, whoever replies to nobody replies to its beginning
+    speaker = _speaker(answered)
+    is_bot = isinstance(speaker, User) and speaker.is_bot
+    return None if speaker is None or is_bot else str(speaker.id)
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """A command, or a reply to a question of ours."""
@@ -208,6 +221,8 @@ class Ask:
     """As typed, such as `/story`; "" for a reply."""
     question: str = ""
     """Of a reply: the payload of the question's link."""
+    meant: str | None = None
+    """The member whose message was answered, or who is named in a way that holds their id."""
 
     @classmethod
     def of(cls, update: Update, bot: Bot) -> Ask | None:
@@ -225,12 +240,24 @@ class Ask:
             text=words[1] if len(words) > 1 else "",
             command=words[0],
             question=question_of(message, bot.id) or "",
+            meant=_meant(message),
         )
 
     async def reply(self, pages: Iterable[Page]) -> None:
         """Answer with these messages, in order."""
         for page in pages:
             await send(self.bot, self.place, page, Urgency.REPLY)
+
+    async def reply_photo(self, picture: bytes, caption: str) -> None:
+        """Answer with a picture."""
+        await self.bot.send_photo(
+            self.place.chat_id,
+            picture,
+            caption=caption,
+            message_thread_id=self.place.thread_id,
+            reply_parameters=_reply_to(self.place),
+            rate_limit_args=Urgency.REPLY,
+        )
 
     async def reply_file(self, name: str, data: dict[str, Any], caption: str) -> None:
         """Answer with a JSON file."""

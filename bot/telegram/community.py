@@ -16,6 +16,7 @@ from bot.domain import Caller, Post
 from bot.errors import NotModerator, NotYours, StoryNotFound
 from bot.service import StoryService
 from bot.telegram.asking import PLATFORM, Ask, MessageId, Place, Press, TelegramBot
+from bot.telegram.deep_links import link
 
 Result = TypeVar("Result")
 _SUPERGROUP = "-100"
@@ -112,6 +113,15 @@ async def address_of(service: StoryService, story_id: int, group_id: str) -> str
         if is_there and str(Place.of_channel_id(post.channel_id).chat_id) == group_id:
             return f"https://t.me/c/{group_id.removeprefix(_SUPERGROUP)}/{post.message_id}"
     return ""
+
+
+async def story_url(service: StoryService, story_id: int, group_id: str, username: str) -> str:
+    """The link to a story's message in its group, or one that opens it in private; `group_id` is
+    "" for one's own, and what is shared with all."""
+    if not group_id:
+        return link(username, f"story_{story_id}")
+    there = await address_of(service, story_id, group_id)
+    return there or link(username, f"story_{story_id}_{group_id}")
 
 
 def _is_in(member: ChatMember) -> bool:

@@ -139,8 +139,11 @@ class LiveStories:
         where = await self._shown(story_id, place, locale)
         self._follow(messages, place, where, [_SOMETHING] * len(ids))
 
-    async def show(self, story: Story, place: Place, locale: str) -> None:
-        """Answer with a story as it is, remembering where: what becomes of it is seen there."""
+    async def show(self, story: Story, place: Place, locale: str) -> bool:
+        """Answer with a story as it is, remembering where: what becomes of it is seen there.
+
+        False where it could not be sent.
+        """
         messages = self._messages(story.id, place, locale, [])
         pages = self._pages(StoryUpdate(story), await self._shown(story.id, place, locale))
         try:
@@ -148,8 +151,9 @@ class LiveStories:
                 await messages.send(index, page, Urgency.REPLY)
         except (EditLater, MessageGone) as error:
             log.warning("story %d is not shown: %s", story.id, error)
-            return
+            return False
         await self._service.end_posts(story.id, PLATFORM)
+        return True
 
     def _pages(self, update: StoryUpdate, where: Shown) -> list[Page]:
         return story_pages(update, self._service.genres, where)

@@ -18,28 +18,26 @@ from bot.community_settings import MAX_CHOSEN, CommunitySettings
 from bot.domain import AuditEntry, Caller
 from bot.errors import NotManager
 from bot.service import StoryService
-from bot.settings import Length
 from bot.telegram.asking import Ask, Press, ask_for_reply
 from bot.telegram.community import as_there
 from bot.telegram.deep_links import GROUP, Route, link
+from bot.telegram.targets import HERE, TARGETS, TargetRefused, find_target, said
 from bot.telegram.view import Page, escape, text_page
-from bot.texts import languages, say
+from bot.texts import say
 from model.genres import GenreTable
 
 NAMES = (
     "genres", "length", "longest", "daily_quota", "cooldown_s", "min_account_age_days",
-    "burst_protection", "report_threshold", "in_global_top", "words", "language",
+    "burst_protection", "report_threshold", "in_global_top", "digest", "digest_channel",
+    "digest_hour", "hall_channel", "hall_votes", "words", "language",
 )  # fmt: skip
 """The settings that mean something on Telegram, which has neither channels in a group, nor roles,
 nor chats for adults alone."""
-_SWITCHES = ("in_global_top", "burst_protection")
-LENGTHS: tuple[Length, ...] = ("short", "medium", "long")
 HISTORY = 10
 """Entries on one page."""
-OWN_LANGUAGE = "-"
+NOTHING = "-"
 """Stands for "" in a button's data."""
 _NAME = rf"(?P<name>{'|'.join(NAMES)})"
-_YES, _NO = "yes", "no"
 
 
 class SettingsPanel:
@@ -107,11 +105,10 @@ class SettingsPanel:
         if bounds := CommunitySettings.bounds(name):
             how = say("telegram-reply-number", locale, least=bounds[0], most=bounds[1])
         else:
-            how = say("telegram-reply-words", locale)
+            key = "telegram-reply-target" if name in TARGETS else "telegram-reply-words"
+            how = say(key, locale)
         title = f'<b><a href="{url}">{escape(say(f"setting-{name}", locale))}</a></b>'
-        value = escape(
-            wording.setting_value(name, getattr(settings, name), self._service.genres, locale)
-        )
+        value = escape(_said(name, getattr(settings, name), caller, self._service.genres))
         await press.answer()
         await ask_for_reply(press.bot, press.place, f"{title}: {value}\n\n{escape(how)}")
 
@@ -121,6 +118,12 @@ class SettingsPanel:
         if name == "words":
             settings = await self._service.administration.settings(caller)
             value = edited(settings.words, value)
+        if name in TARGETS:
+            try:
+                value = await find_target(ask.bot, caller, value)
+            except TargetRefused as refused:
+                await ask.reply([text_page(refused.sentence)])
+                return
         settings = await self._service.administration.change(caller, name, value)
         await ask.reply([setting_page(name, settings, caller, self._service.genres)])
 
@@ -146,7 +149,7 @@ def panel_page(settings: CommunitySettings, caller: Caller, genres: GenreTable) 
     locale, group = caller.locale, caller.community_id
     lines = [f"<b>{escape(say('settings-title', locale))}</b>", ""]
     for name in NAMES:
-        value = escape(wording.setting_value(name, getattr(settings, name), genres, locale))
+        value = escape(_said(name, getattr(settings, name), caller, genres))
         lines.append(f"{escape(say(f'setting-{name}', locale))}: <b>{value}</b>")
     lines += ["", escape(say("settings-pick", locale))]
     ways = [_button(say(f"setting-{name}", locale), f"g:{group}:{name}") for name in NAMES]
@@ -162,7 +165,7 @@ def setting_page(
     value = getattr(settings, name)
     lines = [
         f"<b>{escape(say(f'setting-{name}', locale))}</b>: "
-        f"{escape(wording.setting_value(name, value, genres, locale))}",
+        f"{escape(_said(name, value, caller, genres))}",
         escape(say(f"setting-about-{name}", locale)),
     ]
     if name == "words" and value:
@@ -172,8 +175,8 @@ def setting_page(
         _button(f"✅ {label}" if word in now else label, f"g:{group}:{name}:{word}")
         for word, label in _choices(name, genres, locale)
     )
-    if name == "words" or CommunitySettings.bounds(name):
-        label = say("button-edit-list" if name == "words" else "button-enter", locale)
+    if key := _typed(name):
+        label = say(key, locale)
         rows.append([_button(f"✏️ {label}", f"g:{group}:{name}:enter")])
     rows.append([_button(f"↩️ {say('button-back', locale)}", f"g:{group}")])
     return Page(_fitting(lines), InlineKeyboardMarkup(rows))
@@ -185,7 +188,10 @@ def history_page(
     """One page of who changed what, newest first; an entry more than fits means another page."""
     locale, group = caller.locale, caller.community_id
     lines = [f"<b>{escape(say('audit-title', locale))}</b>", ""]
-    lines += [escape(_sentence(entry, genres, locale)) for entry in entries[:HISTORY]]
+    for entry in entries[:HISTORY]:
+        at = f"{datetime.fromtimestamp(entry.at, UTC):%Y-%m-%d %H:%M} UTC"
+        done = wording.audit(entry, locale, lambda name, value: _said(name, value, caller, genres))
+        lines.append(escape(f"{at} · {done}"))
     if not entries:
         lines.append(escape(say("audit-nothing", locale)))
     buttons = [_button(f"↩️ {say('button-back', locale)}", f"g:{group}")]
@@ -196,55 +202,47 @@ def history_page(
     return Page(_fitting(lines), InlineKeyboardMarkup([buttons]))
 
 
-def _sentence(entry: AuditEntry, genres: GenreTable, locale: str) -> str:
-    at = f"{datetime.fromtimestamp(entry.at, UTC):%Y-%m-%d %H:%M} UTC"
-    actor = entry.actor or say("story-author-forgotten", locale)
-    if "story" in entry.details:
-        done = say(f"audit-{entry.action}", locale, actor=actor, id=entry.details["story"])
-    elif "member" in entry.details:
-        member = str(entry.details["member"])
-        done = say(f"audit-{entry.action}", locale, actor=actor, member=member)
-    else:
-        name = entry.details["name"]
-        done = say(
-            "audit-setting",
-            locale,
-            actor=actor,
-            setting=say(f"setting-{name}", locale),
-            before=wording.setting_value(name, entry.details["before"], genres, locale),
-            after=wording.setting_value(name, entry.details["after"], genres, locale),
-        )
-    return f"{at} · {done}"
+def _said(name: str, value: Any, caller: Caller, genres: GenreTable) -> str:
+    """A setting's value in words; kept values, which JSON made lists of, included."""
+    if name in TARGETS and value:
+        return said(value, caller.community_id, caller.locale)
+    return wording.setting_value(name, value, genres, caller.locale)
+
+
+def _typed(name: str) -> str:
+    """The label of the button that asks for a reply; "" where all is chosen by buttons."""
+    if name in TARGETS:
+        return "telegram-button-elsewhere"
+    if name == "words":
+        return "button-edit-list"
+    return "button-enter" if CommunitySettings.bounds(name) else ""
 
 
 def _choices(name: str, genres: GenreTable, locale: str) -> list[tuple[str, str]]:
     """The words to choose from, and how to say them; none for what is typed."""
     if name == "genres":
         return [(genre.name, genre.label) for genre in genres][:MAX_CHOSEN]
-    if name == "language":
-        spoken = [(language, say("language-name", language)) for language in languages()]
-        return [(OWN_LANGUAGE, say("setting-default-language", locale)), *spoken]
-    if name in ("length", "longest"):
-        return [(word, say(f"length-{word}", locale)) for word in LENGTHS]
-    if name in _SWITCHES:
-        return [(word, say(f"setting-{word}", locale)) for word in (_NO, _YES)]
-    return []
+    if name in TARGETS:
+        nowhere = say(f"setting-default-{name}", locale)
+        return [(NOTHING, nowhere), (HERE, say("telegram-target-here", locale))]
+    choices = wording.setting_choices(name, locale)
+    return [(word or NOTHING, label) for word, label in choices]
 
 
 def _word(value: Any) -> str:
     """A value as a button's data names it."""
     if isinstance(value, bool):
-        return _YES if value else _NO
-    return str(value) or OWN_LANGUAGE
+        return wording.YES if value else wording.NO
+    return str(value) or NOTHING
 
 
 def _value(name: str, word: str, chosen: Sequence[str]) -> Any:
     """What a setting becomes by a press; a genre goes in and out of the `chosen` ones."""
     if name == "genres":
         return [one for one in chosen if one != word] if word in chosen else [*chosen, word]
-    if name in _SWITCHES:
-        return word == _YES
-    return "" if word == OWN_LANGUAGE else word
+    if wording.is_switch(name):
+        return word == wording.YES
+    return "" if word == NOTHING else word
 
 
 def edited(words: Sequence[str], typed: str) -> list[str]:

@@ -5,6 +5,7 @@ Errors are not caught here; `bot.telegram.error_handler` says them.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from bot import wording
@@ -13,23 +14,24 @@ from bot.commands import (
     parse_id,
     parse_newest_or_id,
     parse_story_args,
-    parse_top,
     parse_vote,
 )
 from bot.domain import Story
 from bot.errors import UnknownCommand
+from bot.picture import draw_stats
 from bot.service import StoryService
 from bot.telegram.asking import Ask
 from bot.telegram.beginning import Beginning
 from bot.telegram.community import by_author_or_moderator, shared_locale
-from bot.telegram.deep_links import Route, follow
+from bot.telegram.deep_links import Route, follow, link
 from bot.telegram.live_stories import LiveStories
 from bot.telegram.view import (
     Page,
     escape,
     genre_pages,
     help_pages,
-    list_pages,
+    list_page,
+    profile_page,
     text_page,
 )
 from bot.telegram.vote_keyboard import forget_keyboard
@@ -59,8 +61,9 @@ class StoryHandlers:
             "cancel": self._cancel,
             "read": self._read,
             "random": self._random,
-            "top": self._top,
             "mine": self._mine,
+            "member": self._member,
+            "stats": self._stats,
             "vote": self._vote,
             "queue": self._queue,
             "genres": self._genres,
@@ -118,17 +121,25 @@ class StoryHandlers:
         locale = await shared_locale(self._service, ask.caller)
         await self._live.show(story, ask.place, locale)
 
-    # -- lists ---------------------------------------------------------------------------------
-    async def _top(self, ask: Ask) -> None:
-        genre, period = parse_top(ask.text)
-        stories = await self._service.top(ask.caller, genre, period)
-        title = wording.top_title(genre, period, self._service.genres, ask.caller.locale)
-        await ask.reply(list_pages(title, stories, self._service.genres, ranked=True))
-
+    # -- lists and figures ---------------------------------------------------------------------
     async def _mine(self, ask: Ask) -> None:
         stories = await self._service.mine(ask.caller)
-        title = say("mine-title", ask.caller.locale)
-        await ask.reply(list_pages(title, stories, self._service.genres, ranked=False))
+        title, name = say("mine-title", ask.caller.locale), ask.bot.username
+        urls = {one.id: link(name, f"story_{one.id}") for one in stories}
+        await ask.reply([list_page(title, stories, self._service.genres, urls=urls)])
+
+    async def _member(self, ask: Ask) -> None:
+        """Whoever asks, or whom they mean by replying to them."""
+        profile = await self._service.profile(ask.caller, ask.meant)
+        await ask.reply([profile_page(profile, self._service.genres, ask.caller.locale)])
+
+    async def _stats(self, ask: Ask) -> None:
+        found, locale = await self._service.stats(ask.caller), ask.caller.locale
+        labels = {
+            one.genre: wording.label_of(one.genre, self._service.genres) for one in found.genres
+        }
+        picture = await asyncio.to_thread(draw_stats, found, labels)
+        await ask.reply_photo(picture, wording.stats_about(found, locale))
 
     async def _vote(self, ask: Ask) -> None:
         story_id, value = parse_vote(ask.text)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from telegram import InlineKeyboardMarkup
 from telegram.constants import MessageLimit
 
 from bot import wording
-from bot.domain import Status, Story, StoryUpdate
+from bot.domain import Profile, Status, Story, StoryUpdate
 from bot.pages import split_pages
 from bot.telegram.vote_keyboard import Shown, story_keyboard
 from bot.texts import say
@@ -95,23 +96,50 @@ def _paragraphs(*parts: str) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def list_pages(title: str, stories: list[Story], genres: GenreTable, *, ranked: bool) -> list[Page]:
-    """A list of stories under a title; `ranked` numbers them, with medals for the first three."""
-    lines = [
-        _list_line(_place(number) if ranked else "•", story, genres)
-        for number, story in enumerate(stories)
-    ]
-    return line_pages([f"<b>{escape(title)}</b>", *lines])
+def list_page(
+    title: str,
+    stories: Sequence[Story],
+    genres: GenreTable,
+    *,
+    first: int | None = None,
+    urls: Mapping[int, str] = MappingProxyType({}),
+) -> Page:
+    """A list of a few stories under a title, with links to them. `first` is the place of the
+    first, from 0: of the best three the medals; None: they are in no order of merit."""
+    lines = [f"<b>{escape(title)}</b>"]
+    for number, story in enumerate(stories):
+        mark = "•" if first is None else _place(first + number)
+        lines.append(_list_line(mark, story, genres, urls.get(story.id, "")))
+    return Page("\n".join(lines))
 
 
 def _place(index: int) -> str:
     return wording.MEDALS[index] if index < len(wording.MEDALS) else f"{index + 1}."
 
 
-def _list_line(mark: str, story: Story, genres: GenreTable) -> str:
+def _list_line(mark: str, story: Story, genres: GenreTable, url: str) -> str:
     votes = f"👍 {story.tally.ups} 👎 {story.tally.downs}"
     details = f"#{story.id} · {escape(wording.genre_label(story, genres))} · {votes}"
-    return f"{mark} <b>{escape(wording.headline(story))}</b>\n     {details}"
+    name = f"<b>{escape(wording.headline(story))}</b>"
+    if url:
+        name = f'<a href="{html.escape(url)}">{name}</a>'
+    return f"{mark} {name}\n     {details}"
+
+
+def profile_page(profile: Profile, genres: GenreTable, locale: str) -> Page:
+    """A member's stories in figures, and the best of them."""
+    name = profile.name or say("story-author-forgotten", locale)
+    lines = [
+        f"<b>{fit(name, _MAX_TITLE)}</b>",
+        escape(say("profile-stories", locale, n=profile.n_stories)),
+        escape(say("profile-votes", locale, ups=profile.ups, downs=profile.downs)),
+    ]
+    if profile.best_genre:
+        label = wording.label_of(profile.best_genre, genres)
+        lines.append(escape(say("profile-genre", locale, genre=label)))
+    best = profile.best
+    lines.append(escape(say("profile-best", locale, title=wording.headline(best), id=best.id)))
+    return Page("\n".join(lines))
 
 
 def genre_pages(genres: GenreTable, locale: str) -> list[Page]:
@@ -134,7 +162,8 @@ def help_pages(locale: str) -> list[Page]:
         for name in wording.COMMANDS
     ]
     lines += [
-        f"/{name} · {escape(say(f'help-{name}', locale))}" for name in wording.MANAGER_COMMANDS
+        f"/{name} · {escape(say(f'help-{name}', locale))}"
+        for name in (*wording.MORE_COMMANDS, *wording.MANAGER_COMMANDS)
     ]
     return line_pages([f"<b>{escape(say('help-title', locale))}</b>", *lines, "", example])
 

@@ -172,12 +172,13 @@ def test_not_a_vote() -> None:
 @pytest.mark.parametrize(
     ("text", "asked"),
     [
-        ("", ("", "all")),
-        ("horror", ("horror", "all")),
-        ("week", ("", "week")),
-        ("horror Week", ("horror", "week")),
-        ("day sci fi", ("sci fi", "day")),
+        ("", ("", "all", False)),
+        ("horror", ("horror", "all", False)),
+        ("week", ("", "week", False)),
+        ("horror Week", ("horror", "week", False)),
+        ("day sci fi", ("sci fi", "day", False)),
+        ("Everywhere day sci fi", ("sci fi", "day", True)),
     ],
 )
-def test_top(text: str, asked: tuple[str, str]) -> None:
+def test_top(text: str, asked: tuple[str, str, bool]) -> None:
     assert parse_top(text) == asked

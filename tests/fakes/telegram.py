@@ -43,9 +43,10 @@ __all__ = [
 ADMIN_RIGHTS = (
     "can_manage_chat", "can_delete_messages", "can_manage_video_chats", "can_restrict_members",
     "can_promote_members", "can_change_info", "can_invite_users", "can_post_stories",
-    "can_edit_stories", "can_delete_stories",
+    "can_edit_stories", "can_delete_stories", "can_post_messages",
 )  # fmt: skip
 _GROUP_ID = -4_000_001
+_CHANNEL_ID = -1_003_000_000_001
 _SUPERGROUP_ID = -1_002_000_000_001
 
 
@@ -184,6 +185,13 @@ class FakeTelegram:
         if topics is not None:
             chat.is_forum = True
             chat.topics = {chat.next_id(): name for name in topics}
+        self.methods.chats[chat.id] = chat
+        return chat
+
+    def add_channel(self, title: str, *, username: str | None = None) -> FakeChat:
+        """A channel; `promote` lets the bot in, and members post."""
+        chat = FakeChat(_CHANNEL_ID - self._groups, "channel", title, username)
+        self._groups += 1
         self.methods.chats[chat.id] = chat
         return chat
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -75,6 +76,12 @@ class Street:
     clock: FastClock
     database_url: str
     pen: Pen
+    later_s: float = 0.0
+    """How far the service's calendar is ahead."""
+
+    def now(self) -> float:
+        """Seconds since the Unix epoch."""
+        return time.time() + self.later_s
 
     @asynccontextmanager
     async def house(
@@ -92,7 +99,7 @@ class Street:
             open_store(self.database_url) as store,
             MemoryQueue(200) as queue,
             engine,
-            StoryService(store, queue, DEFAULT_GENRES, rules) as service,
+            StoryService(store, queue, DEFAULT_GENRES, rules, clock=self.now) as service,
         ):
             writer = StoryWriter(engine, publish_interval_s=0.0)
             work = [queue.work(writer)] if worker else []

@@ -9,7 +9,7 @@ from telegram import Bot
 
 from bot.errors import PlatformError
 from bot.texts import DEFAULT, languages
-from bot.wording import COMMANDS, MANAGER_COMMANDS
+from bot.wording import COMMANDS, MANAGER_COMMANDS, MORE_COMMANDS
 
 from .conftest import House, Street
 
@@ -108,8 +108,8 @@ async def test_commands_are_published_only_when_they_changed(
         for (scope, _), commands in fake.methods.commands.items()
     }
     assert offered == {
-        "{'type': 'default'}": list(COMMANDS),
-        "{'type': 'all_chat_administrators'}": [*COMMANDS, *MANAGER_COMMANDS],
+        "{'type': 'default'}": [*COMMANDS, *MORE_COMMANDS],
+        "{'type': 'all_chat_administrators'}": [*COMMANDS, *MORE_COMMANDS, *MANAGER_COMMANDS],
     }
     lists = 2 * len(languages())
     assert len(fake.calls("setMyCommands")) == lists

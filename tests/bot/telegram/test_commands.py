@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fakes.telegram_api.world import ANONYMOUS
 
-from bot.wording import COMMANDS, MANAGER_COMMANDS
+from bot.wording import COMMANDS, MANAGER_COMMANDS, MORE_COMMANDS
 
 from .conftest import House, Street
 
@@ -24,6 +24,9 @@ async def test_every_command_is_answered(street: Street, house: House) -> None:
         "/random": "#1 · drama by Ann",
         "/top": "The best stories\n🥇 The bakery",
         "/top drama week": "The best drama stories · week\n🥇",
+        "/top everywhere": "No stories here yet.",
+        "/member": "Ann\nOne story\nVotes received: 👍 0 👎 0\nBest story: The bakery",
+        "/stats": "One story, 0 votes.",
         "/mine": "Your stories\n• The bakery",
         "/vote": "Which story? Give its number",
         "/queue": "Nobody is waiting, none is being written.",
@@ -41,7 +44,10 @@ async def test_every_command_is_answered(street: Street, house: House) -> None:
     for command, answer in expected.items():
         asked = await fake.say(ann, chat, command)
         await chat.wait_for(lambda m, answer=answer: answer in m.text, after=asked)
-    assert {command.split()[0].removeprefix("/") for command in expected} >= set(COMMANDS)
+    assert {command.split()[0].removeprefix("/") for command in expected} >= {
+        *COMMANDS,
+        *MORE_COMMANDS,
+    }
     assert all(m.link_preview_disabled for m in chat.bot_messages if not m.document)
 
 
@@ -52,7 +58,7 @@ async def test_help_and_genres_can_be_tapped(street: Street, house: House) -> No
     await fake.say(ann, chat, "/help")
     shown = await chat.wait_for(lambda m: "What I can do" in m.text)
     assert shown.entity_texts("bot_command") == [
-        f"/{name}" for name in (*COMMANDS, *MANAGER_COMMANDS)
+        f"/{name}" for name in (*COMMANDS, *MORE_COMMANDS, *MANAGER_COMMANDS)
     ]
     assert shown.entity_texts("code") == ['/story horror "The Keeper" A lonely lighthouse']
     await fake.say(ann, chat, "/genres")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain import Status, Story, StoryUpdate, Tally
-from bot.telegram.view import PAGE_SIZE, Page, escape, fit, line_pages, list_pages, story_pages
+from bot.telegram.view import PAGE_SIZE, Page, escape, fit, line_pages, list_page, story_pages
 from bot.telegram.vote_keyboard import Shown
 from model.engine import SamplingParams
 from model.genres import DEFAULT_GENRES
@@ -127,10 +127,12 @@ def test_a_cut_text_fits_and_begins_as_it_did(text: str, most: int) -> None:
 
 def test_a_list_has_medals_for_the_first_three() -> None:
     stories = [story(id=n, title=f"T{n}", tally=Tally(n, 0)) for n in range(1, 5)]
-    (page,) = list_pages("Best", stories, DEFAULT_GENRES, ranked=True)
+    urls = {1: "https://t.me/some_bot?start=story_1&x"}
+    page = list_page("Best", stories, DEFAULT_GENRES, first=0, urls=urls)
     assert page.html == (
         "<b>Best</b>\n"
-        "🥇 <b>T1</b>\n     #1 · science fiction · 👍 1 👎 0\n"
+        '🥇 <a href="https://t.me/some_bot?start=story_1&amp;x"><b>T1</b></a>\n'
+        "     #1 · science fiction · 👍 1 👎 0\n"
         "🥈 <b>T2</b>\n     #2 · science fiction · 👍 2 👎 0\n"
         "🥉 <b>T3</b>\n     #3 · science fiction · 👍 3 👎 0\n"
         "4. <b>T4</b>\n     #4 · science fiction · 👍 4 👎 0"

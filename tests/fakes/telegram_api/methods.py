@@ -31,8 +31,13 @@ MAX_COMMAND_DESCRIPTION = 256
 MAX_DESCRIPTION = {"description": 512, "short_description": 120}
 _COMMAND = re.compile(r"[a-z0-9_]{1,32}")
 
+_GIFTS = ("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscription",
+          "gifts_from_channels")  # fmt: skip
+
 # What flood control counts. Answers to callback queries, deletions and drafts are not messages.
-COUNTED = {"sendMessage", "sendDocument", "editMessageText", "editMessageReplyMarkup"}
+COUNTED = {
+    "sendMessage", "sendDocument", "sendPhoto", "editMessageText", "editMessageReplyMarkup",
+}  # fmt: skip
 
 
 class ApiError(Exception):
@@ -94,6 +99,8 @@ class Methods:
             "getMe": self._get_me,
             "sendMessage": self._send_message,
             "sendDocument": self._send_document,
+            "sendPhoto": self._send_photo,
+            "getChat": self._get_chat,
             "sendMessageDraft": self._send_message_draft,
             "sendChatAction": self._send_chat_action,
             "getChatMember": self._get_chat_member,
@@ -199,6 +206,9 @@ class Methods:
 
     def _send_message(self, params: Params, files: Files) -> Params:
         chat = self.chat_of(params)
+        me = chat.admins.get(self.bot.id, {})
+        if chat.type == "channel" and not me.get("can_post_messages"):
+            raise ApiError(400, "Bad Request: need administrator rights in the channel chat")
         text, entities = self._body(params)
         markup, place = self._markup(params), self._place(chat, params)
         message = FakeMessage(
@@ -215,9 +225,15 @@ class Methods:
         return chat.add(message).to_json()
 
     def _send_document(self, params: Params, files: Files) -> Params:
+        return self._send_file("document", params, files)
+
+    def _send_photo(self, params: Params, files: Files) -> Params:
+        return self._send_file("photo", params, files)
+
+    def _send_file(self, kind: str, params: Params, files: Files) -> Params:
         chat = self.chat_of(params)
-        if "document" not in files:
-            raise self._broken("there is no document in the request", "the fake wants an upload")
+        if kind not in files:
+            raise self._broken(f"there is no {kind} in the request", "the fake wants an upload")
         text, entities = self._text(params, "caption", "caption_entities", MAX_CAPTION)
         markup, place = self._markup(params), self._place(chat, params)
         message = FakeMessage(
@@ -227,7 +243,8 @@ class Methods:
             text=text,
             entities=entities,
             reply_markup=markup,
-            document=files["document"],
+            document=files[kind],
+            is_photo=kind == "photo",
             at=self._clock(),
             **place,
         )
@@ -245,8 +262,17 @@ class Methods:
         return True
 
     def _send_chat_action(self, params: Params, files: Files) -> bool:
-        self.chat_of(params)
+        self._place(self.chat_of(params), params)
         return True
+
+    def _get_chat(self, params: Params, files: Files) -> Params:
+        name = str(params["chat_id"])
+        if name.startswith("@"):
+            named = [c for c in self.chats.values() if c.username == name[1:]]
+            params = {"chat_id": named[0].id if named else 0}
+        chat = self.chat_of(params)
+        return {**chat.to_json(), "accent_color_id": 0, "max_reaction_count": 11,
+                "accepted_gift_types": dict.fromkeys(_GIFTS, False)}  # fmt: skip
 
     def _get_chat_member(self, params: Params, files: Files) -> Params:
         chat, user_id = self.chat_of(params), params["user_id"]

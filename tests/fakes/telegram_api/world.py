@@ -159,7 +159,7 @@ class FakeMessage:
     def _content(self) -> dict[str, Any]:
         text, entities = ("caption", "caption_entities")
         content: dict[str, Any] = {}
-        if self.document:
+        if self.document and not self.is_photo:
             content["document"] = {
                 **_file_json(f"doc{self.message_id}", len(self.document.content)),
                 "file_name": self.document.name,
@@ -187,6 +187,8 @@ class FakeChat:
     id: int
     type: ChatType
     title: str | None = None
+    username: str | None = None
+    """Of a public group or channel."""
     member: FakeUser | None = None
     """The other side of a private chat."""
     is_forum: bool = False
@@ -213,6 +215,8 @@ class FakeChat:
             chat["first_name"] = self.member.first_name
         if self.title:
             chat["title"] = self.title
+        if self.username:
+            chat["username"] = self.username
         if self.is_forum:
             chat["is_forum"] = True
         return chat
