@@ -33,7 +33,7 @@ class Voter:
 def is_young(voter: Voter, guard: VoteGuard, now: float) -> bool:
     """Whether the account is younger than the community wants. Where the platform does not tell,
     it is as old as our acquaintance."""
-    if voter.account_made is not None:
+    if guard.min_age_s and voter.account_made is not None:
         return now - voter.account_made < guard.min_age_s
     return _is_new(voter, guard.min_age_s, now)
 

@@ -71,19 +71,19 @@ def _is_identity(platform: str, platform_id: str) -> ColumnElement[bool]:
     return (identities.c.platform == platform) & (identities.c.platform_id == platform_id)
 
 
-async def hold(connection: AsyncConnection, *member_ids: int, change: bool = False) -> int:
-    """Let nobody forget or link these members until we commit, nor (`change`) act for them; how
-    many of them there still are.
+async def hold(connection: AsyncConnection, *member_ids: int, change: bool = False) -> list[float]:
+    """Let nobody forget or link these members until we commit, nor (`change`) act for them; since
+    when we know each who is still there.
 
     Members are locked before stories, wherever both are, so that two cannot wait for each other.
     """
-    rows = await connection.execute(
-        select(members.c.id)
+    since = await connection.scalars(
+        select(members.c.created_at)
         .where(members.c.id.in_(member_ids))
         .order_by(members.c.id)
         .with_for_update(read=not change, key_share=not change)
     )
-    return len(rows.all())
+    return list(since)
 
 
 def is_current(caller: Caller, member: Member, community: Community) -> bool:

@@ -41,7 +41,7 @@ async def cast_vote(connection: AsyncConnection, ballot: Ballot, now: float) -> 
 
     Raises StoryNotFound, NotFinished, StoryHidden, OwnStory.
     """
-    await hold(connection, ballot.member_id)
+    first_seen = await hold(connection, ballot.member_id)
     before, community_since = await _lock_story(connection, ballot.member_id, ballot.story_id)
     # Asked only now that the story is locked: in one question with it, PostgreSQL would answer
     # from before the wait for the lock, and two presses at once would count twice.
@@ -53,8 +53,9 @@ async def cast_vote(connection: AsyncConnection, ballot: Ballot, now: float) -> 
         await connection.execute(delete(votes).where(mine))
         held = None
     else:
+        voter = Voter(min(first_seen, default=now), ballot.account_made, community_since)
         was_released = old is not None and old.released
-        held = None if was_released else await _judge(connection, ballot, community_since, now)
+        held = None if was_released else await _judge(connection, ballot, voter, now)
         await _write_vote(connection, ballot, held, now)
     if held is Hold.BURST:  # which may have begun before
         await _hold_burst(connection, ballot, now)
@@ -68,19 +69,12 @@ async def cast_vote(connection: AsyncConnection, ballot: Ballot, now: float) -> 
 
 
 async def _judge(
-    connection: AsyncConnection, ballot: Ballot, community_since: float, now: float
+    connection: AsyncConnection, ballot: Ballot, voter: Voter, now: float
 ) -> Hold | None:
     """Why this vote is not to count."""
-    guard = ballot.guard
-    if not guard.min_age_s and not guard.against_bursts:
-        return None
-    first_seen = await connection.scalar(
-        select(members.c.created_at).where(members.c.id == ballot.member_id)
-    )
-    voter = Voter(now if first_seen is None else first_seen, ballot.account_made, community_since)
-    if guard.min_age_s and is_young(voter, guard, now):
+    if is_young(voter, ballot.guard, now):
         return Hold.YOUNG
-    if guard.against_bursts and is_newcomer(voter, now):
+    if ballot.guard.against_bursts and is_newcomer(voter, now):
         newcomers, others = await _recent(connection, ballot, now)
         return Hold.BURST if is_burst(newcomers + 1, others) else None
     return None

@@ -27,6 +27,7 @@ def voter(seen: float, made: float | None = None, place: float = 50.0) -> Voter:
         (voter(7), False),
         (voter(7, made=6), True),
         (voter(0, made=0, place=0), True),
+        (voter(0, made=-0.01), True),  # its clock is ahead of ours
         (voter(0, place=6.99), False),  # everybody is new to us there
         (voter(0, place=7), True),
     ],
