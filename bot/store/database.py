@@ -39,6 +39,10 @@ POSTGRES_CONNECTIONS = 10
 JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
 """Cut the write-ahead log back to this size when it has been copied into the database."""
 
+CACHE_KIB = 65_536
+"""Pages the writer keeps: a vote moves its story in two indexes, and those of a large store are
+long. Taken as it is needed."""
+
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
     "sqlite+aiosqlite": "sqlite+aiosqlite",
@@ -118,6 +122,7 @@ def writing_engine(url: URL, *, foreign_keys: bool = True) -> AsyncEngine:
         engine,
         f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}",
         "PRAGMA synchronous=FULL",
+        f"PRAGMA cache_size=-{CACHE_KIB}",
         f"PRAGMA journal_size_limit={JOURNAL_LIMIT_BYTES}",
     )
 

@@ -146,7 +146,7 @@ async def _savepoint(connection: AsyncConnection, turn: _Turn) -> AsyncIterator[
     if turn.is_first:
         yield
         return
-    await connection.exec_driver_sql("SAVEPOINT turn")
+    await connection.exec_driver_sql("SAVEPOINT turn")  # which the commit releases
     try:
         yield
     except BaseException as error:
@@ -156,4 +156,3 @@ async def _savepoint(connection: AsyncConnection, turn: _Turn) -> AsyncIterator[
         except exc.DBAPIError as gone:
             turn.broke = error if isinstance(error, exc.DBAPIError) else gone
         raise
-    await connection.exec_driver_sql("RELEASE turn")
