@@ -13,6 +13,7 @@ from bench.commands.live import context, loop, soak
 from bench.commands.quality import quality
 from bench.commands.queue import queue
 from bench.commands.serve import serve
+from bench.commands.store import store
 from bench.errors import BenchError
 from model.engine import EngineError
 
@@ -46,12 +47,12 @@ def _fail(problem: str) -> None:
 
 app = typer.Typer(
     name="bench",
-    help="What the engine is worth: against its peers, under load, over time.",
+    help="What the engine and the store are worth: against peers, under load, over time.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (serve, quality, loop, soak, context, queue):
+for _command in (serve, quality, loop, soak, context, store, queue):
     app.command()(_told(_command))
 
 

@@ -39,7 +39,7 @@ def loop(
         return [{"while": "idle", **asdict(idle)}, {"while": "writing", **asdict(writing)}]
 
     settings = {"concurrency": concurrency, "new_tokens": new_tokens}
-    _run("loop", output_dir, {"model": model, "precision": precision, **settings}, measure)
+    measured("loop", output_dir, {"model": model, "precision": precision, **settings}, measure)
 
 
 def soak(
@@ -74,7 +74,7 @@ def soak(
         return [asdict(row) for row in served]
 
     settings = {"concurrency": concurrency, "new_tokens": new_tokens}
-    _run("soak", output_dir, {"model": model, "precision": precision, **settings}, measure)
+    measured("soak", output_dir, {"model": model, "precision": precision, **settings}, measure)
 
 
 def context(
@@ -98,7 +98,7 @@ def context(
         return [asdict(row) for row in found]
 
     settings = {"model": model, "precision": precision, "concurrency": concurrency}
-    _run("context", output_dir, settings, measure)
+    measured("context", output_dir, settings, measure)
 
 
 def _engine(model: str, precision: Precision, slots: int) -> TorchEngine:
@@ -113,11 +113,12 @@ def _prompts(path: Path | None) -> list[Prompt]:
     return read_prompts(path) if path else built_in()
 
 
-def _run(
+def measured(
     name: str,
     output_dir: Path,
     settings: dict[str, Any],
     measure: Callable[[], Coroutine[Any, Any, _Rows]],
+    libraries: tuple[str, ...] = ("torch", "transformers"),
 ) -> None:
     """Measure, show the rows as a table, and write them with the machine they were taken on."""
     from rich.console import Console
@@ -129,9 +130,13 @@ def _run(
     stem = new_stem(output_dir, name)
     machine = describe()
     rows = asyncio.run(measure())
-    libraries = versions(["cliffhanger", "torch", "transformers"])
     path = stem.with_suffix(".json")
-    record = {"settings": settings, "machine": machine, "versions": libraries, "rows": rows}
+    record = {
+        "settings": settings,
+        "machine": machine,
+        "versions": versions(["cliffhanger", *libraries]),
+        "rows": rows,
+    }
     write_json(path, record)
     table = Table()
     for heading in rows[0]:
