@@ -90,7 +90,7 @@ class DiscordBot(discord.AutoShardedClient):
             chunk_guilds_at_startup=False,
             max_messages=None,
             http_trace=counted_requests(),
-            shard_ids=shard_ids,  # type: ignore[arg-type] (None is discord.py's own default)
+            shard_ids=shard_ids,  # type: ignore[arg-type]  # None is discord.py's own default
             shard_count=shard_count,
         )
         self.service = service
