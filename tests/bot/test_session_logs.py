@@ -53,6 +53,14 @@ def free_port() -> int:
         return int(chosen.getsockname()[1])
 
 
+def secrets(folder: Path, **values: str) -> dict[str, str]:
+    """A folder of secret files, as Docker or systemd makes one; the settings that name it."""
+    folder.mkdir()
+    for name, value in values.items():
+        (folder / name).write_text(f"{value}\n", encoding="utf-8")
+    return {"CREDENTIALS_DIRECTORY": str(folder)}
+
+
 def parsed(log_file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log_file.read_text(encoding="utf-8").splitlines()]
 
@@ -126,16 +134,18 @@ async def test_a_story_is_found_by_its_number_in_the_logs_of_bot_and_worker(tmp_
     password = "hush-hush-hush"
     server = RedisServer(tmp_path / "redis", "--requirepass", password).start()
     here, there = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
-    queue = {"QUEUE_URL": server.url.replace("//", f"//:{password}@")}
+    queue_url = server.url.replace("//", f"//:{password}@")
     try:
         async with FakeTelegram() as fake, httpx.AsyncClient(trust_env=False) as client:
             fake.knows_drafts = False
-            api = {"TELEGRAM_TOKEN": fake.token, "TELEGRAM_API_URL": fake.url}
-            bot = session(tmp_path, *RUN, "--no-worker", METRICS_ADDR=here, **queue, **api)
+            of_bot = secrets(tmp_path / "bot", telegram_token=fake.token, queue_url=queue_url)
+            of_worker = secrets(tmp_path / "worker", queue_url=queue_url)
+            api = {"TELEGRAM_API_URL": fake.url}
+            bot = session(tmp_path, *RUN, "--no-worker", METRICS_ADDR=here, **of_bot, **api)
             async with (
                 bot as bot_log,
                 session(
-                    tmp_path, "worker", METRICS_ADDR=there, LOG_LEVEL="DEBUG", **queue
+                    tmp_path, "worker", METRICS_ADDR=there, LOG_LEVEL="DEBUG", **of_worker
                 ) as worker_log,
             ):
                 ada = fake.add_user("Ada")
