@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import URL, Column, Table, func, insert, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.schema import AddConstraint, DropConstraint
 
 from bot.errors import DatabaseError
 from bot.store.database import (
@@ -129,14 +130,29 @@ async def _fill(
             async with engine.begin() as connection:
                 await _prepare(connection, target, replace=replace)
                 contents = {}
-                for table in metadata.sorted_tables:
-                    contents[table.name] = await _copy_table(origin, source, connection, table)
-                    log.info("copied %s: %d rows", table.name, contents[table.name].rows)
-                if sqlite_path(target) is not None:
-                    await connection.run_sync(check_references)
+                async with _references_checked_at_the_end(connection):
+                    for table in metadata.sorted_tables:
+                        contents[table.name] = await _copy_table(origin, source, connection, table)
+                        log.info("copied %s: %d rows", table.name, contents[table.name].rows)
                 return contents
     finally:
         await engine.dispose()
+
+
+@asynccontextmanager
+async def _references_checked_at_the_end(connection: AsyncConnection) -> AsyncIterator[None]:
+    """All at once, several times as fast as row by row."""
+    if connection.dialect.name == "sqlite":  # which was opened without
+        yield
+        await connection.run_sync(check_references)
+        return
+    tables = metadata.sorted_tables
+    constraints = [found for table in tables for found in table.foreign_key_constraints]
+    for constraint in constraints:
+        await connection.execute(DropConstraint(constraint))
+    yield
+    for constraint in constraints:
+        await connection.execute(AddConstraint(constraint))
 
 
 async def _prepare(connection: AsyncConnection, url: URL, *, replace: bool) -> None:

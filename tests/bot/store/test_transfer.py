@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from sqlalchemy import inspect, select, text
+from sqlalchemy.exc import IntegrityError
 
 from bot.domain import Caller, NewStory, Post, Provenance, Relation
 from bot.errors import DatabaseError
@@ -121,6 +124,19 @@ async def test_a_target_with_something_in_it_is_left_alone(source: str, target: 
     assert await all_rows(target) == before
     with pytest.raises(DatabaseError, match="cannot be copied to itself"):
         await copy(target, target)
+
+
+async def test_a_copy_has_the_tables_that_migrations_make(source: str, target: str) -> None:
+    await copy(source, target)
+    engine = writing_engine(parse_url(target))
+    async with engine.connect() as connection:
+        differences = await connection.run_sync(
+            lambda sync: compare_metadata(MigrationContext.configure(sync), metadata)
+        )
+        assert differences == []
+        with pytest.raises(IntegrityError):  # references are held again
+            await connection.execute(text("INSERT INTO hall_of_fame VALUES (9999, 0)"))
+    await engine.dispose()
 
 
 async def test_a_database_that_was_only_upgraded_is_empty(
