@@ -51,6 +51,8 @@ class _Delivery:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     was_heard: bool = True
     """Since the last look."""
+    worker: str | None = None
+    """Whoever is known to have taken it."""
     misses: int = 0
     has_ended: bool = False
     """By its worker's own word."""
@@ -161,6 +163,10 @@ class Fleet:
             raise SentBack("Redis does not take it") from None
 
     # -- the line's view -----------------------------------------------------------------------
+    def wake(self) -> None:
+        """Look at once instead of at the next turn."""
+        self._woken.set()
+
     async def state(self) -> QueueState:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_S * 4):
@@ -171,10 +177,6 @@ class Fleet:
             engine=self._here[-1].engine if self._here else None,
             workers=tuple(WorkerState(a.name, a.slots, a.engine) for a in self._here),
         )
-
-    def wake(self) -> None:
-        """Look at once instead of at the next turn."""
-        self._woken.set()
 
     # -- looking -------------------------------------------------------------------------------
     async def _keep_looking(self) -> None:
@@ -223,7 +225,8 @@ class Fleet:
                 beats[name] = self._announced[name].beat
             except BadMessage as error:
                 log.warning("worker %s announces itself in a way not understood: %s", name, error)
-        self._worker_pulse.look(beats, now)
+        takers = {d.worker for d in self._deliveries.values() if d.worker is not None}
+        self._worker_pulse.look(beats, now, expected=takers)
         self._count_workers()
 
     def _count_workers(self) -> None:
@@ -241,9 +244,9 @@ class Fleet:
             self._has_joined.set()
 
     def _see_fronts(self, seen: dict[str, bytes], now: float) -> int:
-        """How many bots have work for these workers."""
+        """How many bots have work for these workers, this one included."""
         self._front_pulse.look(seen, now)
-        return sum(1 for name in seen if not self._front_pulse.is_lost(name))
+        return len({self.id, *(name for name in seen if not self._front_pulse.is_lost(name))})
 
     async def _forget(self) -> None:
         for name in self._worker_pulse.forget():
@@ -259,7 +262,7 @@ class Fleet:
         share as the others' stories end.
         """
         total = sum(worker.slots for worker in self._here)
-        slots = max(math.ceil(total / max(1, self._n_fronts)), total - self._n_others)
+        slots = max(math.ceil(total / self._n_fronts), total - self._n_others)
         if slots != self._slots:
             self._slots = slots
             self._line.slots_changed()
@@ -275,8 +278,11 @@ class Fleet:
                 self._hear(record.result)
             if not delivery.has_ended:
                 delivery.fail(SentBack("its worker left no word"))
-        elif record.worker_id is not None and self._worker_pulse.is_lost(record.worker_id):
-            delivery.fail(SentBack("its worker vanished", worker_vanished=True))
+        elif record.worker_id is not None:
+            # Perhaps it joined after the list of workers was read: judged from the next look on.
+            if record.worker_id == delivery.worker and self._worker_pulse.is_lost(delivery.worker):
+                delivery.fail(SentBack("its worker vanished", worker_vanished=True))
+            delivery.worker = record.worker_id
         elif is_waiting and len(self._deliveries) > self._slots:
             if await self._take_out_of_line(record):
                 delivery.fail(SentBack("no worker has room for it any more"))
@@ -334,7 +340,7 @@ class Fleet:
         delivery = self._deliveries.get(report.delivery)
         if delivery is None or delivery.has_ended:
             return
-        delivery.was_heard = True
+        delivery.was_heard, delivery.worker = True, report.worker
         update, job = report.update, delivery.job
         if report.kind == "failed":
             delivery.has_ended = True

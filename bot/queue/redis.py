@@ -95,7 +95,8 @@ class RedisQueue:
     async def submit(self, job: Job, *, even_if_full: bool = False) -> None:
         await self._be_front()
         await self._line.submit(job, even_if_full=even_if_full)
-        self._fleet.wake()
+        if len(self._line) == 1:  # other bots should know that this one has work
+            self._fleet.wake()
 
     def updates(self, story_id: int) -> AsyncIterator[JobUpdate]:
         return self._line.updates(story_id)

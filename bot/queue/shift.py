@@ -52,11 +52,14 @@ class Shift:
         self._front_of: dict[str, str] = {}
         self._unwanted: set[str] = set()  # deliveries stopped because nobody wants them any more
         self._freed = asyncio.Event()
+        self._has_joined = asyncio.Event()
+        self._is_reachable = True
 
     async def run(self) -> None:
         """Work until cancelled; what is being written then is handed back."""
         watch = asyncio.create_task(self._keep_watch())
         try:
+            await self._has_joined.wait()  # nobody takes a job who is not known to be there
             await self._take_jobs()
         finally:
             watch.cancel()
@@ -73,6 +76,10 @@ class Shift:
                 await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         except (RedisError, OSError, TimeoutError):
             log.warning("left without a word: Redis does not answer")
+        while self._tasks:  # each cancel ends one wait for Redis
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.wait(self._tasks.values(), timeout=LOOK_S)
 
     # -- jobs ----------------------------------------------------------------------------------
     async def _take_jobs(self) -> None:
@@ -87,8 +94,7 @@ class Shift:
             try:
                 record = await self._saq.dequeue(timeout=TAKE_S)
             except (RedisError, OSError) as error:
-                log.warning("Redis cannot be asked for jobs: %s", error)
-                await asyncio.sleep(LOOK_S)
+                await self._lose_touch(error)
             except (BadMessage, ValueError, TypeError, KeyError):
                 log.warning("Redis handed over something that is no job; left alone")
             else:
@@ -170,19 +176,20 @@ class Shift:
             try:
                 return await ask()
             except (RedisError, OSError) as error:
-                log.warning("Redis does not take a worker's word, which is repeated: %s", error)
-                await asyncio.sleep(LOOK_S)
+                await self._lose_touch(error)
 
     # -- being seen, and seeing ----------------------------------------------------------------
     async def _keep_watch(self) -> None:
         while True:
             try:
                 await self._announce()
-                if self._beat == 1:
+                if not self._has_joined.is_set():
                     await self._board.call_out_change()
+                    self._has_joined.set()
                 await self._stop_unwanted()
+                self._found_again()
             except (RedisError, OSError) as error:
-                log.warning("Redis is not answering: %s", error)
+                await self._lose_touch(error)
             except (BadMessage, ValueError, TypeError, KeyError):
                 log.warning("Redis holds something unreadable in place of a job being written")
             await asyncio.sleep(LOOK_S)
@@ -215,3 +222,16 @@ class Shift:
             if is_cancelled or self._fronts.is_lost(front):
                 self._unwanted.add(key)
                 self._tasks[key].cancel()
+
+    # -- in and out of touch -------------------------------------------------------------------
+    async def _lose_touch(self, error: BaseException) -> None:
+        """Pause before it is tried again."""
+        if self._is_reachable:
+            log.error("Redis cannot be used, and is asked until it can: %s", error)
+        self._is_reachable = False
+        await asyncio.sleep(LOOK_S)
+
+    def _found_again(self) -> None:
+        if not self._is_reachable:
+            log.info("Redis can be used again")
+        self._is_reachable = True

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from bot.queue import Job, JobUpdate
 from model.engine import EngineInfo
@@ -18,6 +18,8 @@ from model.engine import EngineInfo
 MAX_BYTES = 512 * 1024
 """Of one message: a story of 100,000 words is no story."""
 MAX_REASON_CHARS = 500
+MAX_SLOTS = 4096
+"""Of one worker."""
 
 Message = TypeVar("Message")
 
@@ -51,7 +53,7 @@ class Announcement:
     """A worker's word on itself, said again and again."""
 
     name: str
-    slots: int
+    slots: Annotated[int, Field(ge=0, le=MAX_SLOTS)]
     engine: EngineInfo
     beat: int
     """Another one each time."""

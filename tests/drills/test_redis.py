@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from drills.conftest import Drill
 from redis import Redis
+
+from bot.queue import open_queue
+from bot.worker import StoryWriter
+from model.scripted_engine import ScriptedEngine
 
 
 @pytest.mark.parametrize("is_durable", [True, False], ids=["keeps its data", "forgets all"])
@@ -58,7 +63,7 @@ async def test_redis_is_full(drill: Drill) -> None:
 
 async def test_kill_9_of_the_bot(drill: Drill) -> None:
     """Its workers stop what nobody hears any more; the next bot has all of it written."""
-    await drill.start_worker(slots=4, step_s=0.1)
+    await drill.start_worker(slots=4, step_s=0.05)
     await drill.core.stop()
     folders = Path(__file__).parents[1], Path(__file__).parents[2]
     bot = await asyncio.create_subprocess_exec(
@@ -84,3 +89,21 @@ async def test_kill_9_of_the_bot(drill: Drill) -> None:
     with Redis.from_url(drill.server.url) as redis:
         records = [redis.get(key) or b"" for key in redis.keys("saq:job:*")]
     assert sum(b'"aborted"' in record for record in records) == 4
+
+
+async def test_a_worker_can_leave_while_redis_hangs(drill: Drill) -> None:
+    """Without a word, leaving nothing running; its stories are missed, and written by others."""
+    async with (
+        ScriptedEngine(step=partial(asyncio.sleep, 0.05)) as engine,
+        open_queue(drill.server.url) as queue,
+    ):
+        work = asyncio.create_task(queue.work(StoryWriter(engine)))
+        ids = await drill.ask(2)
+        await drill.core.begun(ids[0], "house0 ")
+        drill.server.pause()
+        work.cancel()
+        await asyncio.wait([work])
+        assert engine.running == 0
+        drill.server.go_on()
+    await drill.start_worker()
+    await drill.all_finish(ids)
