@@ -261,7 +261,6 @@ async def test_cancel_and_queue(make_core: MakeCore) -> None:
 
 
 async def test_about_privacy_and_help(told: Core) -> None:
-    await eventually(lambda: told.queue._engine is not None)  # type: ignore[attr-defined]
     about = await printed(told, "/about")
     assert "Model: scripted (revision 1), 0 million parameters, on none. Licence: MIT." in about
     assert "/forget removes it" in await printed(told, "/privacy")
