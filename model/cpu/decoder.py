@@ -73,17 +73,16 @@ class CpuDecoder:
         self, last: Tensor, positions: Tensor, length: int, pieces: Sequence[Piece]
     ) -> Tensor:
         """See `Decoder.forward`. Logits are float32, and lost at the next pass."""
-        places = positions.tolist()
-        tokens, starts, counts = last.tolist(), list(range(len(last))), [1] * len(last)
+        tokens, places = last.tolist(), positions.tolist()
+        starts, counts = list(range(len(tokens))), [1] * len(tokens)
+        pages = [self._pages.make_room(slot, place + 1) for slot, place in enumerate(places)]
         for piece in pieces:
             starts.append(len(tokens))
             counts.append(len(piece.tokens))
             tokens += piece.tokens
             places += range(piece.start, piece.stop)
-        lengths = [place + 1 for place in places[: len(last)]] + [piece.stop for piece in pieces]
-        self._pages.make_room(lengths)
-        ends = [start + count - 1 for start, count in zip(starts, counts, strict=True)]
-        return self._run(tokens, places, starts, counts, ends, max(lengths))
+            pages.append(self._pages.make_room(piece.slot, piece.stop))
+        return self._run(tokens, places, starts, counts, pages)
 
     def move(self, source: int, target: int, length: int) -> None:
         self._pages.move(source, target)
@@ -101,36 +100,38 @@ class CpuDecoder:
         places: list[int],
         starts: list[int],
         counts: list[int],
-        ends: list[int],
-        longest: int,
+        pages: list[list[int]],
     ) -> Tensor:
-        plan, n_rows, n_ends = self._plan[0], len(tokens), len(ends)
-        place = torch.tensor(places)
-        numbers = [torch.tensor(tokens), place, *map(torch.tensor, (starts, counts, ends))]
-        pages = self._pages.addresses()
-        logits = self._room("logits", n_ends * int(plan["n_logits"]) * 4).view(torch.float32)
-        logits = logits.view(n_ends, -1)
-        kept = [*numbers, pages, logits]
+        """Logits of each story's last token: its tokens are `counts` from `starts` on."""
+        plan, most_pages = self._plan[0], max(map(len, pages))
+        plan["n_rows"], plan["most_pages"] = len(tokens), most_pages
+        plan["n_stories"] = plan["n_ends"] = len(starts)
+        numbers = {
+            "tokens": tokens,
+            "positions": places,
+            "first_rows": starts,
+            "row_counts": counts,
+            "ends": [start + count - 1 for start, count in zip(starts, counts, strict=True)],
+            "pages": [story + [0] * (most_pages - len(story)) for story in pages],
+        }
+        inputs = {name: torch.tensor(given) for name, given in numbers.items()}
         if self._frequencies is not None:
-            angles = place[:, None] * self._frequencies  # (N, D / 2)
-            cosines, sines = angles.cos(), angles.sin()
-            kept += [cosines, sines]
-            plan["cosines"], plan["sines"] = cosines.data_ptr(), sines.data_ptr()
-        names = ("tokens", "positions", "first_rows", "row_counts", "ends", "pages", "logits")
-        for name, tensor in zip(names, kept, strict=False):
+            angles = inputs["positions"][:, None] * self._frequencies  # (N, D / 2)
+            inputs["cosines"], inputs["sines"] = angles.cos(), angles.sin()
+        n_logits = int(plan["n_logits"])
+        inputs["logits"] = self._room("logits", len(starts) * n_logits * 4)
+        for name, tensor in inputs.items():
             plan[name] = tensor.data_ptr()
-        plan["n_rows"], plan["n_stories"], plan["n_ends"] = n_rows, len(starts), n_ends
-        plan["most_pages"] = pages.shape[1]
         n_threads = torch.get_num_threads()
-        self._lay_out(n_rows, longest, n_threads)
+        self._lay_out(len(tokens), most_pages, n_threads)
         self._team(self._kernel, self._plan.ctypes.data, n_threads, 0)
-        return logits[:, : self.n_vocab]
+        return inputs["logits"].view(torch.float32).view(-1, n_logits)[:, : self.n_vocab]
 
-    def _lay_out(self, n_rows: int, longest: int, n_threads: int) -> None:
+    def _lay_out(self, n_rows: int, n_pages: int, n_threads: int) -> None:
         """Put into the plan where a pass of `n_rows` tokens works."""
         plan = self._plan[0]
         products = n_rows * self._n_inner * 2 + 64 + 2 * n_rows * BLOCK * 4
-        own_bytes = _up(max(products, self._attention_bytes(longest)), 64)
+        own_bytes = _up(max(products, self._attention_bytes(n_pages)), 64)
         sizes = {
             "stream": n_rows * self._n_inner * 4,
             "qkv": n_rows * int(plan["n_qkv"]) * 2,
@@ -144,11 +145,11 @@ class CpuDecoder:
             address += _up(size, 64)
         plan["own_bytes"] = own_bytes
 
-    def _attention_bytes(self, longest: int) -> int:
-        """What a thread needs to work in, to read from `longest` positions."""
+    def _attention_bytes(self, n_pages: int) -> int:
+        """What a thread needs to work in, to read from so many pages."""
         architecture = self.architecture
         group = architecture.n_heads // architecture.n_kv_heads
-        n_pages, n_stripes = -(-longest // PAGE), -(-architecture.head_dim // BLOCK)
+        n_stripes = -(-architecture.head_dim // BLOCK)
         to_read = n_pages * group * PAGE * (4 + 2)
         return to_read + group * (architecture.head_dim * 2 + 4 + (n_stripes + 1) * BLOCK * 4) + 192
 

@@ -87,6 +87,22 @@ def test_a_story_is_the_same_alone_and_in_company_over_many_pages(folder: Path) 
 
 
 @torch.inference_mode()
+def test_slots_that_a_pass_does_not_name_keep_what_they_hold(folder: Path) -> None:
+    decoder = of_kernels(random_model(*KINDS["llama"]), folder)
+    prompts = [list(range(n, n + 40)) for n in range(4)]
+    first = decoder.forward(NONE, NONE, 0, [Piece(2, 0, prompts[2]), Piece(0, 0, prompts[0])])
+    wanted = decoder.forward(NONE, NONE, 0, [Piece(0, 40, [7]), Piece(2, 40, [8])]).clone()
+    decoder.release()
+    for slot in (3, 1, 0, 2):
+        decoder.forward(NONE, NONE, 0, [Piece(slot, 0, prompts[slot])])
+    decoder.move(3, 1, 40)
+    assert torch.equal(decoder.forward(NONE, NONE, 0, [Piece(2, 40, [8])])[0], wanted[1])
+    said = decoder.forward(torch.tensor([7]), torch.tensor([40]), 41, [])
+    assert torch.equal(said[0], wanted[0])
+    assert first.shape == (2, 90)
+
+
+@torch.inference_mode()
 def test_any_number_of_threads_says_the_same(folder: Path) -> None:
     decoder = of_kernels(random_model(*KINDS["llama"]), folder)
     piece = Piece(0, 0, list(range(50)))
@@ -102,10 +118,10 @@ def test_any_number_of_threads_says_the_same(folder: Path) -> None:
 def test_memory_that_held_nan_harms_nobody_after(folder: Path) -> None:
     decoder = of_kernels(random_model(*KINDS["llama"]), folder)
     said = decoder.forward(NONE, NONE, 0, [Piece(0, 0, list(range(45)))]).clone()
-    decoder._pages.make_room([])
-    for page in decoder._pages._free:
+    held = [*decoder._pages._free, *decoder._pages._slots[0]]
+    assert len(held) >= 2
+    for page in held:
         page.fill_(0xFF)  # in bfloat16: NaN
-    assert decoder._pages._free
     assert torch.equal(decoder.forward(NONE, NONE, 0, [Piece(0, 0, list(range(45)))]), said)
 
 
