@@ -177,10 +177,19 @@ class StoryService(Lists):
         return theirs[-1]
 
     async def _cancel_lost(self, story: Story) -> Story:
-        """Cancel what is open in the store only (its follower failed). Raises AlreadyEnded."""
+        """Cancel what nobody follows here: another process does, or the follower failed. Raises
+        AlreadyEnded."""
         if not await self._store.cancel_story(story.id):
             raise AlreadyEnded(id=story.id)
+        await self._stop_writing(story.id)
         return replace(story, status=Status.CANCELLED)
+
+    async def _stop_writing(self, story_id: int) -> None:
+        """Of a story that the store has closed, wherever it is followed."""
+        if follower := self._open.get(story_id):
+            await follower.cancel()
+        else:
+            await self._queue.cancel(story_id)
 
     async def delete(self, caller: Caller, story_id: int) -> None:
         """Remove a story's words and votes for good, and stop it if it is still to be written.
@@ -190,8 +199,7 @@ class StoryService(Lists):
         moderator_id = await self.check_may_delete(caller, story_id)
         if not await self._store.delete_story(story_id, moderator_id):
             raise StoryNotFound(id=story_id)
-        if follower := self._open.get(story_id):
-            await follower.cancel()
+        await self._stop_writing(story_id)
 
     async def check_may_delete(self, caller: Caller, story_id: int) -> int | None:
         """Raises as `delete` does. The moderator who would do it, None where it is the author."""
@@ -294,8 +302,7 @@ class StoryService(Lists):
         were_open = await self._store.open_stories_of(member.id)
         forgotten = await self._store.forget_member(member.id)
         for story_id in were_open:
-            if follower := self._open.get(story_id):
-                await follower.cancel()
+            await self._stop_writing(story_id)
         return forgotten
 
     # -- inside --------------------------------------------------------------------------------

@@ -30,8 +30,9 @@ from bot.errors import (
     UnknownGenre,
 )
 from bot.limits import Limits
+from bot.service import StoryService
 from model.engine import GenerationRequest
-from model.genres import Genre, GenreTable
+from model.genres import DEFAULT_GENRES, Genre, GenreTable
 from model.scripted_engine import ScriptedEngine
 
 MakeCore = Callable[..., Awaitable[Core]]
@@ -282,6 +283,27 @@ async def test_cancel_while_writing_keeps_what_was_written_and_frees_the_slot(
     core.gate.open()
     assert (await core.ended(next_one.id)).status is Status.FINISHED
     assert await core.row(story.id) == cancelled
+
+
+@pytest.mark.parametrize("way", ["cancel", "delete", "forget"])
+async def test_another_process_stops_a_story_that_this_one_follows(
+    make_core: MakeCore, way: str
+) -> None:
+    """As where Discord's shards are shared out, and a member writes to the bot in private."""
+    core = await make_core()
+    core.gate.hold()
+    async with StoryService(core.store, core.queue, DEFAULT_GENRES, core.rules) as other:
+        story = await core.service.write(ADA, "horror", "A house")
+        await core.begun(story.id)
+        if way == "cancel":
+            assert (await other.cancel(ADA)).status is Status.CANCELLED
+        elif way == "delete":
+            await other.delete(ADA, story.id)
+        else:
+            await other.forget(ADA)
+    ended = await core.ended(story.id)
+    assert ended.status is (Status.CANCELLED if way == "cancel" else Status.DELETED)
+    await eventually(lambda: core.engine.running == 0)
 
 
 async def test_cancel_between_two_attempts_is_not_lost(make_core: MakeCore) -> None:
