@@ -5,29 +5,32 @@ The functions run on a connection that their caller opened; they commit nothing.
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Select, false, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.domain import Case, HeldVotes, Hold, Status
+from bot.domain import Case, HeldVotes, Hold
 from bot.store.governance import note_action
-from bot.store.rows import select_stories, story_from
+from bot.store.rows import is_readable, select_stories, story_from
 from bot.store.tables import stories, votes
 from bot.store.votes import recount
 
-
-def _has_held(community_id: int) -> ColumnElement[bool]:
-    held = select(votes.c.story_id).where(votes.c.held.is_not(None))
-    return (
-        (stories.c.community_id == community_id)
-        & (stories.c.status == Status.FINISHED)
-        & (stories.c.hidden == false())
-        & stories.c.id.in_(held)
-    )
+# Every held vote, by story: a short index to begin with, however many stories there are.
+_HELD = (
+    select(votes.c.story_id, func.count().label("n"))
+    .where(votes.c.held.is_not(None))
+    .group_by(votes.c.story_id)
+    .subquery("held")
+)
 
 
 async def count(connection: AsyncConnection, community_id: int) -> int:
     """Of how many readable stories votes are held."""
-    question = select(func.count()).select_from(stories).where(_has_held(community_id))
+    question = (
+        select(func.count())
+        .select_from(_HELD)
+        .join(stories, stories.c.id == _HELD.c.story_id)
+        .where(is_readable(community_id, None))
+    )
     return await connection.scalar(question) or 0
 
 
@@ -35,20 +38,21 @@ async def cases(
     connection: AsyncConnection, community_id: int, *, limit: int, offset: int
 ) -> list[Case]:
     """Those with the most held votes first, then the newest."""
-    n_held = (
-        select(func.count())
-        .where(votes.c.story_id == stories.c.id, votes.c.held.is_not(None))
-        .scalar_subquery()
-    )
-    question: Select[tuple[object, ...]] = (
-        select_stories()
-        .where(_has_held(community_id))
-        .order_by(n_held.desc(), stories.c.id.desc())
+    found = (
+        select(stories.c.id, _HELD.c.n)
+        .join_from(_HELD, stories, stories.c.id == _HELD.c.story_id)
+        .where(is_readable(community_id, None))
+        .order_by(_HELD.c.n.desc(), stories.c.id.desc())
         .limit(limit)
         .offset(offset)
+        .subquery("found")
     )
-    rows = (await connection.execute(question)).all()
-    return [Case(story_from(row), 0, (), await held_on(connection, row.id)) for row in rows]
+    rows = await connection.execute(
+        select_stories()
+        .join(found, found.c.id == stories.c.id)
+        .order_by(found.c.n.desc(), found.c.id.desc())
+    )
+    return [Case(story_from(row), 0, (), await held_on(connection, row.id)) for row in rows.all()]
 
 
 async def held_on(connection: AsyncConnection, story_id: int) -> HeldVotes:

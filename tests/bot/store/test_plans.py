@@ -65,6 +65,28 @@ async def test_a_frequent_question_walks_an_index_and_sorts_nothing(
     assert not any("SCAN stories" in step or "TEMP B-TREE" in step for step in steps), steps
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: store.count_cases(1),
+        lambda store: store.cases(1, limit=1, offset=0),
+        lambda store: store.count_held(1),
+        lambda store: store.held(1, limit=1, offset=0),
+    ],
+)
+async def test_moderators_are_not_kept_waiting_by_stories_nobody_complains_of(
+    sqlite_house: House, ask: Any
+) -> None:
+    await sqlite_house.finished()
+    with asked(sqlite_house) as questions:
+        await ask(sqlite_house.store)
+    steps = await plans(sqlite_house, questions)
+    of_stories = [step for step in steps if step.startswith(("SEARCH stories", "SCAN stories"))]
+    assert of_stories
+    for step in of_stories:
+        assert "PRIMARY KEY" in step or "status=? AND hidden=?" in step, steps
+
+
 @pytest.mark.parametrize(("few", "index"), [(1000, "ix_stories_recent "), (1, "ix_stories_top ")])
 async def test_the_best_since_a_time_are_sorted_if_few_and_found_by_rank_if_many(
     sqlite_house: House, monkeypatch: pytest.MonkeyPatch, few: int, index: str
