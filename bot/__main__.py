@@ -102,7 +102,7 @@ def options(
 
 def _settings() -> Settings:
     settings = load_settings()
-    logs.set_up(settings.log_level, settings.log_format, settings.secrets)
+    logs.set_up(settings.log_level, settings.log_format, settings.secrets, stderr)
     return settings
 
 
@@ -129,7 +129,7 @@ def run(
         _fetch_model(settings)
     if platforms == ["console"] and settings.log_level == "INFO":
         # The console's own words come first.
-        logs.set_up("WARNING", settings.log_format, settings.secrets)
+        logs.set_up("WARNING", settings.log_format, settings.secrets, stderr)
     engine = None if no_worker else make_engine(settings)
     raise typer.Exit(asyncio.run(run_house(settings, platforms, engine)))
 

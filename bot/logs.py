@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 import logging
 import re
-import sys
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bot.metrics import LogCounter
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 LogFormat = Literal["text", "json"]
 Redact = Callable[[str], str]
@@ -63,18 +65,25 @@ def about_story(story_id: int) -> None:
     _story.set(story_id)
 
 
-def set_up(level: str, form: LogFormat = "text", secrets: Sequence[str] = ()) -> None:
-    """Log to standard error, in colour where a person reads along. `secrets` never get out."""
+def set_up(
+    level: str,
+    form: LogFormat = "text",
+    secrets: Sequence[str] = (),
+    console: Console | None = None,
+) -> None:
+    """Log to standard error; in colour, by way of `console`, where that is a person's terminal.
+
+    `secrets` never get out.
+    """
     redact = _redactor(secrets)
     handler: logging.Handler = logging.StreamHandler()
     formatter: logging.Formatter
     if form == "json":
         formatter = JsonFormatter(redact)
-    elif sys.stderr.isatty():
-        from rich.console import Console
+    elif console is not None and console.is_terminal:
         from rich.logging import RichHandler
 
-        handler = RichHandler(console=Console(stderr=True, highlight=False), show_path=False)
+        handler = RichHandler(console=console, show_path=False)
         formatter = TextFormatter("%(name)s: %(message)s", redact)
     else:
         formatter = TextFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s", redact)
