@@ -1,4 +1,4 @@
-"""Every setting, read once at start from the environment and `.env`; nothing else reads them.
+"""Every setting, read once at start from the environment, `.env` and secret files, and nowhere else.
 
 A wrong value stops the start with the key, what is wrong and what is wanted.
 """
@@ -321,9 +321,10 @@ def load_settings(**overrides: Any) -> Settings:
         ]
         raise SettingsError(_explain(lines)) from None
     except UnicodeDecodeError as error:
-        raise SettingsError(f".env is not UTF-8 text: {error}") from None
+        raise SettingsError(f".env is not UTF-8 text, or a secret file: {error}") from None
     except OSError as error:
-        raise SettingsError(f".env cannot be read: {error.strerror}") from None
+        where = error.filename or ".env"
+        raise SettingsError(f"{where} cannot be read: {error.strerror}") from None
     try:
         settings.sampling()
     except ValueError as error:
