@@ -1,4 +1,4 @@
-"""Every setting, read once at start from the environment, `.env` and secret files, and nowhere else.
+"""Every setting, read once at start from the environment, `.env` and secret files, nowhere else.
 
 A wrong value stops the start with the key, what is wrong and what is wanted.
 """
