@@ -52,6 +52,11 @@ class ModerationDesk:
         cases = await self._store.held(community_id, limit=1, offset=offset)
         return (cases[0] if cases else None), offset, n
 
+    async def count_held(self, caller: Caller) -> int:
+        """On how many stories votes are kept but not counted."""
+        _, community_id = await self._enter(caller)
+        return await self._store.count_held(community_id)
+
     async def release_votes(self, caller: Caller, story_id: int) -> int:
         """Count a story's held votes; how many they were. Raises StoryNotFound."""
         member_id, community_id = await self._enter(caller)

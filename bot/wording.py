@@ -218,6 +218,12 @@ def linked(identities: Sequence[Member], locale: str) -> list[str]:
     return [say("link-with", locale, accounts=accounts)]
 
 
+def held_button(n_stories: int, locale: str) -> str:
+    """The way to held votes, saying on how many stories there are some."""
+    label = say("button-held", locale)
+    return f"{label} ({n_stories})" if n_stories else label
+
+
 def headline(story: Story, most: int = 80) -> str:
     """A story's name in a list: its title, else its first words."""
     text = story.title or story.text or story.prompt

@@ -19,9 +19,9 @@ from model.genres import GenreTable
 STORY_CHARS = 1_000
 
 
-def to_held(locale: str) -> Button:
+def to_held(n_stories: int, locale: str) -> Button:
     """The way here."""
-    return Button("held:show:0", say("button-held", locale), "⚖️")
+    return Button("held:show:0", wording.held_button(n_stories, locale), "⚖️")
 
 
 def held_card(

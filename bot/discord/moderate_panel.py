@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import discord
 
@@ -45,7 +46,7 @@ async def moderate(interaction: Interaction) -> None:
 def case_card(
     case: Case, offset: int, total: int, url: str, genres: GenreTable, locale: str
 ) -> Card:
-    """A reported story, why, and what can be done about it."""
+    """A reported story, why, and what can be done about it; the ways elsewhere come after."""
     story = case.story
     state = say("moderate-is-hidden" if story.is_hidden else "moderate-is-shown", locale)
     head = [f"**{say('moderate-reports', locale, n=case.n_reports)}**", state]
@@ -64,7 +65,6 @@ def case_card(
         buttons.append(Button(f"case:show:{offset - 1}", "", "◀️"))
     if offset + 1 < total:
         buttons.append(Button(f"case:show:{offset + 1}", "", "▶️"))
-    buttons += [to_held(locale), _to_blocked(locale)]
     return Card(
         text,
         say("moderate-title", locale, number=offset + 1, total=total),
@@ -103,13 +103,15 @@ def blocked_card(blocked: Sequence[Blocked], page: int, locale: str, *, more: bo
 async def _case_card(interaction: Interaction, offset: int) -> Card:
     service, locale = interaction.client.desk.service, locale_of(interaction)
     case, offset, total = await service.moderation.case(caller_of(interaction), offset)
+    n_held = await service.moderation.count_held(caller_of(interaction))
+    ways = (to_held(n_held, locale), _to_blocked(locale))
     if case is None:
-        ways = (to_held(locale), _to_blocked(locale))
         return Card(escape(say("moderate-nothing", locale)), buttons=ways)
     desk = interaction.client.desk
     post = await desk.first_post(case.story.id)
     url = desk.address(post) if post else ""
-    return case_card(case, offset, total, url, service.genres, locale)
+    card = case_card(case, offset, total, url, service.genres, locale)
+    return replace(card, buttons=(*card.buttons, *ways))
 
 
 # -- what can be done --------------------------------------------------------------------------

@@ -83,9 +83,9 @@ def held_page(
     return Page("\n".join(lines), InlineKeyboardMarkup(rows))
 
 
-def to_held(caller: Caller) -> InlineKeyboardButton:
+def to_held(n_stories: int, caller: Caller) -> InlineKeyboardButton:
     """The way here."""
-    label = f"⚖️ {say('button-held', caller.locale)}"
+    label = f"⚖️ {wording.held_button(n_stories, caller.locale)}"
     return _button(label, f"u:{caller.community_id}:0")
 
 

@@ -94,11 +94,14 @@ class ModeratePanel:
 
     async def _case(self, caller: Caller, offset: int) -> Page:
         case, offset, total = await self._service.moderation.case(caller, offset)
+        n_held = await self._service.moderation.count_held(caller)
+        ways = [[to_held(n_held, caller)], [_to_blocked(caller)]]
         if case is None:
             text = escape(say("moderate-nothing", caller.locale))
-            return Page(text, InlineKeyboardMarkup([[to_held(caller)], [_to_blocked(caller)]]))
+            return Page(text, InlineKeyboardMarkup(ways))
         url = await address_of(self._service, case.story.id, caller.community_id)
-        return case_page(case, offset, total, url, caller, self._service.genres)
+        text, rows = case_page(case, offset, total, url, caller, self._service.genres)
+        return Page(text, InlineKeyboardMarkup([*rows, *ways]))
 
     async def _blocked(self, caller: Caller, page: int) -> Page:
         found = await self._service.moderation.blocked(
@@ -110,8 +113,9 @@ class ModeratePanel:
 # -- what it looks like ------------------------------------------------------------------------
 def case_page(
     case: Case, offset: int, total: int, url: str, caller: Caller, genres: GenreTable
-) -> Page:
-    """A reported story, why, and what can be done about it. `url` leads to its message."""
+) -> tuple[str, list[list[InlineKeyboardButton]]]:
+    """A reported story and why, and the buttons for what can be done about it. `url` leads to its
+    message."""
     story, locale, group = case.story, caller.locale, caller.community_id
     state = say("moderate-is-hidden" if story.is_hidden else "moderate-is-shown", locale)
     head = [escape(say("moderate-reports", locale, n=case.n_reports)), escape(state)]
@@ -133,14 +137,12 @@ def case_page(
     rows = [
         [_button(f"✅ {say('button-keep', locale)}", f"{place}:k:{story.id}"), delete],
         [_button(f"⛔ {say('button-block', locale)}", f"{place}:b:{story.id}")],
-        [to_held(caller)],
-        [_to_blocked(caller)],
     ]
     turns = [("◀️", offset - 1)] if offset else []
     turns += [("▶️", offset + 1)] if offset + 1 < total else []
     if turns:
         rows.append([_button(label, f"m:{group}:{there}") for label, there in turns])
-    return Page("\n".join(lines), InlineKeyboardMarkup(rows))
+    return "\n".join(lines), rows
 
 
 def blocked_page(blocked: Sequence[Blocked], page: int, caller: Caller) -> Page:

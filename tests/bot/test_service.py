@@ -629,6 +629,9 @@ async def test_a_young_accounts_vote_waits_until_a_moderator_counts_it(core: Cor
     with pytest.raises(NotModerator):
         await core.service.moderation.held(author, 0)
     with pytest.raises(NotModerator):
+        await core.service.moderation.count_held(author)
+    assert await core.service.moderation.count_held(boss) == 1
+    with pytest.raises(NotModerator):
         await core.service.moderation.release_votes(author, story.id)
     case, offset, total = await core.service.moderation.held(boss, 7)
     assert case is not None

@@ -35,6 +35,7 @@ async def test_a_young_accounts_vote_waits_for_a_moderator(stage: Stage, mod: Us
 
     panel = await stage.do("moderate", mod)
     assert "No story waits" in panel.text
+    assert labels(panel)[0] == "⚖️ Votes not counted (1)"
     await stage.fake.press(mod, panel, "Votes not counted")
     await stage.fake.until(lambda: "The lamp" in panel.text, "the story")
     assert panel.embeds[0]["title"] == "Votes not counted: story 1 of 1"
@@ -47,6 +48,7 @@ async def test_a_young_accounts_vote_waits_for_a_moderator(stage: Stage, mod: Us
     await stage.fake.until(lambda: "No votes are held back here." in panel.text, "the end")
     await stage.fake.press(mod, panel, "Back")
     await stage.fake.until(lambda: "No story waits" in panel.text, "the way back")
+    assert labels(panel)[0] == "⚖️ Votes not counted"
 
 
 async def test_a_reported_storys_case_says_so(stage: Stage, mod: User) -> None:

@@ -35,7 +35,7 @@ async def test_a_burst_of_newcomers_waits_for_a_moderator(
     await group.wait_for(lambda m: m is story and m.has_button("👍 0"))
 
     panel = await court.queue()
-    await fake.press(court.mod, panel, "Votes not counted")
+    await fake.press(court.mod, panel, "Votes not counted (1)")
     assert panel.text.startswith(
         "Votes not counted: story 1 of 1\n"
         "6 votes not counted: 0 young accounts, 6 in a burst · 👍 0 👎 0 · to the message\n"
