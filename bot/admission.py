@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from bot.community_settings import CommunitySettings
 from bot.domain import Caller
 from bot.errors import BlockedMember, UnknownGenre
-from bot.limits import Limits, check_pace, check_place
+from bot.limits import Limits, check_lines, check_pace, check_place
 from bot.moderation import WordList, check_prompt, check_title
 from bot.settings import Length, Settings
 from bot.store import StoryStore
@@ -105,6 +105,13 @@ class Place:
         """Raises TooManyPending, CoolingDown or QuotaUsed if one more story is too many."""
         await self.rules.limits.check(store, self.member_id, clock)
         await check_pace(
+            store, self.caller, self.member_id, self.community_id, self.settings, clock()
+        )
+
+    async def check_lines(self, store: StoryStore, clock: Callable[[], float]) -> None:
+        """Raises LinesUsed if one more line of a round is too many."""
+        await self.rules.limits.check_lines(store, self.member_id, clock())
+        await check_lines(
             store, self.caller, self.member_id, self.community_id, self.settings, clock()
         )
 

@@ -41,6 +41,18 @@ class Status(StrEnum):
         return self in (Status.QUEUED, Status.WRITING)
 
 
+class Turn(StrEnum):
+    """Who writes next in a round."""
+
+    MEMBERS = "members"
+    MODEL = "model"
+    OVER = "over"
+
+
+BETWEEN_LINES = "\n\n"
+"""Parts the lines in a round's text."""
+
+
 class Relation(StrEnum):
     """How a story came from its parent."""
 
@@ -205,6 +217,8 @@ class NewStory:
     sampling: SamplingParams
     parent_id: int | None = None
     relation: Relation | None = None
+    is_round: bool = False
+    """Members and the model write it in turn; `prompt` is the first line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +249,21 @@ class Story:
     tally: Tally = field(default_factory=Tally)
     is_hidden: bool = False
     """Reported so often that nobody reads it until a moderator has looked at it."""
+    turn: Turn | None = None
+    """Of a round; None for a story of one author's."""
+    co_authors: tuple[str, ...] = ()
+    """Who else wrote lines of a round, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """How far a story is that members and the model write in turn."""
+
+    n_lines: int
+    most: int
+    """Lines at which it ends."""
+    last_author: str
+    """Whoever wrote members' last line, where others write along; "" where anybody may go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +275,8 @@ class StoryUpdate:
     """1 is next; None once writing."""
     expected_wait_s: float | None = None
     """Rough wait until writing begins; None when unknown."""
+    round: Round | None = None
+    """Of a round that is not over."""
 
     @property
     def is_final(self) -> bool:

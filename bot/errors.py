@@ -7,7 +7,7 @@ CliffhangerError
 │   │   ├── PromptTooLong / TitleTooLong
 │   │   ├── NothingToRead     only whitespace or control characters
 │   │   ├── NotANumber / NotAChoice / OutOfBounds / UnknownCommand
-│   │   ├── BlockedWords
+│   │   ├── BlockedWords / LineTooLong
 │   │   ├── BadPattern / WordListTooLong
 │   │   └── WrongCode
 │   ├── NotPossible           well put, but not allowed or not there
@@ -21,6 +21,7 @@ CliffhangerError
 │   └── TryLater              would work at another time
 │       ├── QueueFull
 │       ├── TooManyPending / QuotaUsed / CoolingDown / TooManyTries
+│       ├── ModelsTurn / OthersFirst / TooManyRounds / LinesUsed
 │       ├── StoreBusy / NotPosted
 │       └── Stopping
 └── OperatorError             said to whoever runs the bot; the text says what to do
@@ -88,6 +89,12 @@ class TitleTooLong(BadInput):
     """values: length, limit (characters)."""
 
     key = "error-title-too-long"
+
+
+class LineTooLong(BadInput):
+    """values: length, limit (characters). A line of a round."""
+
+    key = "error-line-too-long"
 
 
 class NothingToRead(BadInput):
@@ -308,6 +315,30 @@ class QuotaUsed(TryLater):
     """values: limit, hours."""
 
     key = "error-quota-used"
+
+
+class LinesUsed(TryLater):
+    """values: limit, hours. Lines of rounds."""
+
+    key = "error-lines-used"
+
+
+class ModelsTurn(TryLater):
+    """The model is to write the next line of a round."""
+
+    key = "error-models-turn"
+
+
+class OthersFirst(TryLater):
+    """values: minutes. The member wrote the last line of a round, and others write along."""
+
+    key = "error-others-first"
+
+
+class TooManyRounds(TryLater):
+    """values: limit. Open in this community."""
+
+    key = "error-too-many-rounds"
 
 
 class CoolingDown(TryLater):

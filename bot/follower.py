@@ -69,6 +69,20 @@ class Feed:
                 await changed.wait()
 
 
+def provenance_of(update: JobUpdate) -> Provenance | None:
+    """What wrote a job's text; None where it was not written to its end."""
+    if update.event == "failed" or update.finish_reason is None or update.engine is None:
+        return None
+    return Provenance(
+        model=update.engine.model,
+        revision=update.engine.revision,
+        adapter_hash=update.engine.adapter_hash,
+        n_tokens=update.n_tokens,
+        seconds=update.seconds,
+        finish_reason=update.finish_reason,
+    )
+
+
 class Follower:
     """Brings one story from queued to closed. What it has to tell is in `feed`."""
 
@@ -87,9 +101,10 @@ class Follower:
         self._story = replace(story, status=Status.QUEUED)
         self._context = ""
         self._cancel_asked = False
+        self._opening, self._text_before = self._beginning(story)
         self._heard = ""
         """The raw completion as far as it is in `_text_heard`."""
-        self._text_heard = StoryText(story.prompt, genres)
+        self._text_heard = StoryText(self._opening, genres)
         self.feed = Feed(StoryUpdate(self._story))
 
     async def submit(self, *, even_if_full: bool = False) -> None:
@@ -133,15 +148,19 @@ class Follower:
             story_id=story.id,
             attempt=story.attempts + 1,
             member=str(story.author_id),
-            request=GenerationRequest(
-                genre=story.genre,
-                prompt=" ".join(part for part in (self._context, story.prompt) if part),
-                sampling=story.sampling,
-            ),
+            request=self._request(),
         )
         await self._queue.submit(job, even_if_full=even_if_full)
         if self._cancel_asked:  # while it was neither in line nor being written
             await self._queue.cancel(story.id)
+
+    def _beginning(self, story: Story) -> tuple[str, str]:
+        """What the text begins with once something is written, and what there is before that."""
+        return story.prompt, ""
+
+    def _request(self) -> GenerationRequest:
+        prompt = " ".join(part for part in (self._context, self._opening) if part)
+        return GenerationRequest(self._story.genre, prompt, self._story.sampling)
 
     def _may_try_again(self, last: JobUpdate) -> bool:
         tried_enough = last.gave_up or self._story.attempts >= MAX_ATTEMPTS
@@ -153,7 +172,7 @@ class Follower:
         async for update in self._queue.updates(self._story.id):
             if update.event == "waiting":
                 # Perhaps again: its worker left, or failed.
-                self._story = replace(self._story, status=Status.QUEUED, text="")
+                self._story = replace(self._story, status=Status.QUEUED, text=self._text_before)
                 self.feed.publish(StoryUpdate(self._story, update.position, update.expected_wait_s))
                 continue
             if not begun and update.event != "cancelled":
@@ -176,28 +195,21 @@ class Follower:
     async def _close(self, update: JobUpdate) -> None:
         story_id = self._story.id
         text = self._text(update, final=True)
+        provenance = provenance_of(update)
         if update.event == "cancelled" or (update.event == "failed" and self._cancel_asked):
             await self._store.cancel_story(story_id, text)
         elif update.gave_up:
             await self._store.fail_story(story_id, "failure-gave-up")
-        elif update.event == "failed" or update.finish_reason is None or update.engine is None:
+        elif provenance is None:
             await self._store.fail_story(story_id, "failure-error")
         elif not self._adds_words(text):
             await self._store.fail_story(story_id, "failure-empty")
         else:
-            provenance = Provenance(
-                model=update.engine.model,
-                revision=update.engine.revision,
-                adapter_hash=update.engine.adapter_hash,
-                n_tokens=update.n_tokens,
-                seconds=update.seconds,
-                finish_reason=update.finish_reason,
-            )
             await self._store.finish_story(story_id, text, provenance)
 
     def _text(self, update: JobUpdate, *, final: bool) -> str:
         if not update.completion.startswith(self._heard):  # begun anew
-            self._heard, self._text_heard = "", StoryText(self._story.prompt, self._genres)
+            self._heard, self._text_heard = "", StoryText(self._opening, self._genres)
         self._text_heard.add(update.completion[len(self._heard) :])
         self._heard = update.completion
         text = self._text_heard.whole() if final else self._text_heard.so_far()
@@ -205,7 +217,7 @@ class Follower:
 
     def _adds_words(self, text: str) -> bool:
         """Whether anything readable comes after the opening."""
-        return any(char.isalnum() for char in text[len(self._story.prompt) :])
+        return any(char.isalnum() for char in text[len(self._opening) :])
 
     async def _earlier_parts(self) -> str:
         """What comes before a continuation: its earlier parts, cut from the left where long.

@@ -11,10 +11,20 @@ from dataclasses import dataclass
 
 from bot.community_settings import CommunitySettings
 from bot.domain import Caller
-from bot.errors import AdultsOnly, CoolingDown, NotInThisChannel, QuotaUsed, TooManyPending
+from bot.errors import (
+    AdultsOnly,
+    CoolingDown,
+    LinesUsed,
+    NotInThisChannel,
+    QuotaUsed,
+    TooManyPending,
+)
 from bot.store import StoryStore
 
 DAY_S = 86_400.0
+LINES_A_STORY = 5
+"""Lines of rounds that a member may add for each story they may ask for: the model answers each
+with a fifth of a story or less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +40,10 @@ class Limits:
         if await store.count_stories(member_id, open_only=True) >= self.max_pending:
             raise TooManyPending(limit=self.max_pending)
         await _check_pace(store, member_id, None, self.daily_quota, self.cooldown_s, clock())
+
+    async def check_lines(self, store: StoryStore, member_id: int, now: float) -> None:
+        """Raises LinesUsed if one more line of a round is too many."""
+        await _check_lines(store, member_id, None, self.daily_quota, now)
 
 
 def check_place(caller: Caller, settings: CommunitySettings) -> None:
@@ -57,6 +71,29 @@ async def check_pace(
     if not set(caller.role_ids) & set(settings.exempt_roles):
         quota, cooldown_s = settings.daily_quota, settings.cooldown_s
         await _check_pace(store, member_id, community_id, quota, cooldown_s, now)
+
+
+async def check_lines(
+    store: StoryStore,
+    caller: Caller,
+    member_id: int,
+    community_id: int,
+    settings: CommunitySettings,
+    now: float,
+) -> None:
+    """Raises LinesUsed if the community wants no more lines of this member for now."""
+    if not set(caller.role_ids) & set(settings.exempt_roles):
+        await _check_lines(store, member_id, community_id, settings.daily_quota, now)
+
+
+async def _check_lines(
+    store: StoryStore, member_id: int, community_id: int | None, daily_quota: int, now: float
+) -> None:
+    most = daily_quota * LINES_A_STORY
+    if most:
+        since = now - DAY_S
+        if await store.count_lines(member_id, since=since, community_id=community_id) >= most:
+            raise LinesUsed(limit=most, hours=24)
 
 
 async def _check_pace(

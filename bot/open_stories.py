@@ -18,6 +18,7 @@ from bot.follower import MAX_ATTEMPTS, Follower
 from bot.moderation import WordList
 from bot.queue import StoryQueue
 from bot.store import StoryStore
+from bot.turn_follower import MOST_LINES, TurnFollower
 from model.genres import GenreTable
 
 log = logging.getLogger(__name__)
@@ -49,18 +50,25 @@ class OpenStories:
         stories = await self._store.unfinished_stories()
         for story in stories:
             if story.attempts >= MAX_ATTEMPTS:
-                await self._store.fail_story(story.id, "failure-gave-up")
+                await self._give_up(story)
                 log.error("story %d was given up after %d attempts", story.id, story.attempts)
             else:
                 await self.submit(story, even_if_full=True)
         if stories:
             log.info("queued %d unfinished stories again", len(stories))
 
+    async def _give_up(self, story: Story) -> None:
+        if story.turn is None:
+            await self._store.fail_story(story.id, "failure-gave-up")
+        else:  # the round goes on without this line
+            await self._store.end_turn(story.id, "", None, MOST_LINES)
+
     async def submit(self, story: Story, *, even_if_full: bool = False) -> None:
         """Put a recorded story in line and follow it. Raises QueueFull, Stopping."""
         settings = await self._store.community_settings(story.community_id)
         words = WordList(self._blocked_words, settings.words)
-        follower = Follower(self._store, self._queue, self._genres, words, story)
+        kind = Follower if story.turn is None else TurnFollower
+        follower = kind(self._store, self._queue, self._genres, words, story)
         await follower.submit(even_if_full=even_if_full)
         if self.is_stopping:  # since it was asked for; nobody would wait for the follower
             raise Stopping
@@ -84,6 +92,11 @@ class OpenStories:
             metrics.STORIES_ENDED.labels(ended.genre, ended.status).inc()
             log.info("story %d is %s", ended.id, ended.status)
         feed.close()
+
+    def check_not_stopping(self) -> None:
+        """Raises Stopping."""
+        if self.is_stopping:
+            raise Stopping
 
     async def stop(self) -> None:
         """Stop listening. Open stories stay open in the store, for the next start."""

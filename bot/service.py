@@ -14,7 +14,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any, Self
-from weakref import WeakValueDictionary
 
 from bot.administration import Administration
 from bot.admission import Place, admit
@@ -47,8 +46,10 @@ from bot.lists import Lists
 from bot.moderation_desk import ModerationDesk
 from bot.open_stories import OpenStories
 from bot.queue import StoryQueue
+from bot.round_robin import RoundRobin
 from bot.settings import Length
 from bot.store import StoryStore
+from bot.submission import Submission
 from model.engine import EngineInfo, SamplingParams
 from model.genres import GenreTable
 from model.prompt import opening
@@ -70,7 +71,9 @@ class StoryService(Lists):
         self._queue = queue
         self.rules = rules
         self._open = OpenStories(store, queue, genres, rules.blocked_words)
-        self._asking: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._submission = Submission(store, self._open, clock)
+        self.rounds = RoundRobin(store, genres, rules, self._open, self._submission, clock)
+        self._idle_rounds: asyncio.Task[None] | None = None
         self.administration = Administration(store, genres)
         self.moderation = ModerationDesk(store)
         self.linking = Linking(store)
@@ -78,10 +81,14 @@ class StoryService(Lists):
 
     async def __aenter__(self) -> Self:
         await self._open.resume()
+        self._idle_rounds = asyncio.create_task(self.rounds.run())
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         """Stop listening. Open stories stay open in the store, for the next start."""
+        if self._idle_rounds is not None:
+            self._idle_rounds.cancel()
+            await asyncio.gather(self._idle_rounds, return_exceptions=True)
         await self._open.stop()
 
     @property
@@ -127,6 +134,8 @@ class StoryService(Lists):
     async def retry(self, caller: Caller, story_id: int) -> Story:
         """Queue another version of a story; the old one stays. Raises as `write` does."""
         _, old = await self._find(caller, story_id)
+        if old.turn is not None and old.status.is_open:
+            raise NotFinished(id=story_id)
         place = await self._admit(caller)
         # The genre table and the unwelcome words may have changed since.
         genre, sampling = place.genre(old.genre).name, place.again(old.sampling)
@@ -142,7 +151,7 @@ class StoryService(Lists):
         )
 
     async def cancel(self, caller: Caller, story_id: int | None = None) -> Story:
-        """Stop a story, queued or being written; what was written is kept.
+        """Stop a story, queued or being written; what was written is kept. A round is ended.
 
         The author may, and a moderator. Without an id it is the caller's newest. Raises
         StoryNotFound, StoryHidden, NotYours, NothingToCancel, AlreadyEnded (it finished first),
@@ -151,6 +160,8 @@ class StoryService(Lists):
         if story_id is None:
             story_id = await self._newest_open(caller)
         member, story = await self._find(caller, story_id)
+        if story.turn is not None:
+            return await self.rounds.end(caller, story_id)
         if story.author_id != member.id and not caller.is_moderator:
             raise NotYours(id=story_id)
         follower = self._open.get(story_id)
@@ -200,6 +211,7 @@ class StoryService(Lists):
         if not await self._store.delete_story(story_id, moderator_id):
             raise StoryNotFound(id=story_id)
         await self._stop_writing(story_id)
+        self.rounds.wake(story_id)
 
     async def check_may_delete(self, caller: Caller, story_id: int) -> int | None:
         """Raises as `delete` does. The moderator who would do it, None where it is the author."""
@@ -232,12 +244,13 @@ class StoryService(Lists):
         return story
 
     async def watch(self, story_id: int) -> AsyncIterator[StoryUpdate]:
-        """The newest state of a story each time it is asked for, until it is closed.
+        """The newest state of a story each time it is asked for, until it is closed; of a round,
+        until it is over.
 
         Ends before that when the service closes: the story goes on after the next start.
         Knows no caller: for the platform that asked for the story. Raises StoryNotFound.
         """
-        async for update in self._open.watch(story_id):
+        async for update in self.rounds.watch(story_id):
             yield update
 
     async def until_written(self) -> None:
@@ -303,6 +316,7 @@ class StoryService(Lists):
         forgotten = await self._store.forget_member(member.id)
         for story_id in were_open:
             await self._stop_writing(story_id)
+        self.rounds.wake_all()  # some may have lost lines
         return forgotten
 
     # -- inside --------------------------------------------------------------------------------
@@ -323,8 +337,7 @@ class StoryService(Lists):
 
     async def _admit(self, caller: Caller) -> Place:
         """As `admit`; raises Stopping too."""
-        if self._open.is_stopping:
-            raise Stopping
+        self._open.check_not_stopping()
         return await admit(caller, self._store, self.rules, self._genres)
 
     async def _first_version(self, story: Story) -> Story:
@@ -353,12 +366,4 @@ class StoryService(Lists):
             parent_id=parent.id if parent else None,
             relation=relation,
         )
-        async with self._asking.setdefault(place.member_id, asyncio.Lock()):
-            await place.check_pace(self._store, self._clock)
-            story = await self._store.add_story(new)
-        try:
-            await self._open.submit(story)
-        except BaseException:  # refused, or the caller was cancelled: never acknowledged
-            await self._store.discard_story(story.id)
-            raise
-        return story
+        return await self._submission.ask(place, new)

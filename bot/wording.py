@@ -17,10 +17,12 @@ from bot.domain import (
     Period,
     QueueView,
     Relation,
+    Round,
     Stats,
     Status,
     Story,
     StoryUpdate,
+    Turn,
     VoteValue,
 )
 from bot.texts import languages, say
@@ -34,7 +36,7 @@ COMMANDS = (
 )  # fmt: skip
 """Every command of the service, in the order of /help; each has the sentences
 `help-<command>` and, for platforms that have only text, `usage-<command>`."""
-MORE_COMMANDS = ("member", "stats")
+MORE_COMMANDS = ("member", "stats", "together")
 """What else a platform may offer to everybody; each has `help-<command>`."""
 MANAGER_COMMANDS = ("settings", "moderate")
 """What else a platform may offer to those who run a community; each has `help-<command>`."""
@@ -136,7 +138,9 @@ def label_of(name: str, genres: GenreTable) -> str:
 
 
 def author(story: Story, locale: str) -> str:
-    return story.author_name or say("story-author-forgotten", locale)
+    """Whoever asked for a story; of a round, everybody who wrote a line."""
+    first = story.author_name or say("story-author-forgotten", locale)
+    return ", ".join((first, *story.co_authors))
 
 
 def byline(story: Story, genre_label: str, locale: str) -> str:
@@ -166,6 +170,8 @@ def status(update: StoryUpdate, locale: str) -> str:
     story = update.story
     if story.is_hidden:
         return say("story-hidden", locale)
+    if update.round is not None:
+        return _turn(update, update.round, locale)
     if story.status is Status.QUEUED:
         return _position(update, locale)
     if story.status is Status.WRITING:
@@ -177,6 +183,15 @@ def status(update: StoryUpdate, locale: str) -> str:
     if story.status is Status.DELETED:
         return say("story-deleted", locale)
     return ""
+
+
+def _turn(update: StoryUpdate, round: Round, locale: str) -> str:
+    """Whose turn it is in a round."""
+    if update.story.turn is Turn.MODEL:
+        in_line = update.position is not None and update.position > 1
+        return _position(update, locale) if in_line else say("round-models-turn", locale)
+    n, author = round.n_lines, round.last_author
+    return say("round-members-turn", locale, n=n, most=round.most, author=author)
 
 
 def _position(update: StoryUpdate, locale: str) -> str:

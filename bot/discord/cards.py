@@ -45,8 +45,12 @@ TARGETS = (
 """Where a message can be posted."""
 PAGE = 3_600
 """Story text on one card; with its title, note and footer it stays below 6,000 in all."""
-_NOTE = 400
-_WRITING = " ▌"
+NOTE = 400
+"""What is said under it."""
+WRITING = " ▌"
+"""After text that grows."""
+CUT = "… "
+"""Before text whose beginning is left out."""
 _COLOURS = {
     "superhero": 0xC0392B,
     "sci_fi": 0x2980B9,
@@ -207,7 +211,7 @@ def story_cards(
     text = story.text if is_read else ""
     pages = [escape(page) for page in split_pages(text, PAGE, escaped_size)]
     if note:
-        pages[-1] = f"{pages[-1]}\n\n*{fit(note, _NOTE)}*".strip()
+        pages[-1] = f"{pages[-1]}\n\n*{fit(note, NOTE)}*".strip()
     elif versions:
         pages[-1] = f"{pages[-1]}\n\n{versions}"
     last = len(pages) - 1
@@ -216,7 +220,9 @@ def story_cards(
             text=page,
             title=story_title(story, genres) if number == 0 and not story.is_hidden else "",
             colour=colour_of(story.genre),
-            footer=_footer(story, genres, locale) if number == last else f"{number + 1}/{last + 1}",
+            footer=story_footer(story, genres, locale)
+            if number == last
+            else f"{number + 1}/{last + 1}",
             buttons=story_buttons(story, locale) if number == last else (),
         )
         for number, page in enumerate(pages)
@@ -226,25 +232,30 @@ def story_cards(
 def _open_card(update: StoryUpdate, genres: GenreTable, locale: str) -> Card:
     story = update.story
     if story.text:
-        pages = split_pages(story.text, PAGE, escaped_size)
-        text = ("… " if len(pages) > 1 else "") + escape(pages[-1]) + _WRITING
+        text = last_page(story.text) + WRITING
     else:
         opening = fit(story.prompt, PAGE) + " …" if story.prompt else ""
-        text = f"*{fit(wording.status(update, locale), _NOTE)}*\n\n{opening}".strip()
+        text = f"*{fit(wording.status(update, locale), NOTE)}*\n\n{opening}".strip()
     return Card(
         text=text,
         title=story_title(story, genres),
         colour=colour_of(story.genre),
-        footer=_footer(story, genres, locale),
+        footer=story_footer(story, genres, locale),
         buttons=story_buttons(story, locale),
     )
+
+
+def last_page(text: str) -> str:
+    """The end, escaped."""
+    pages = split_pages(text, PAGE, escaped_size)
+    return (CUT if len(pages) > 1 else "") + escape(pages[-1])
 
 
 def story_title(story: Story, genres: GenreTable) -> str:
     return fit(story.title or wording.genre_label(story, genres).capitalize(), TITLE)
 
 
-def _footer(story: Story, genres: GenreTable, locale: str) -> str:
+def story_footer(story: Story, genres: GenreTable, locale: str) -> str:
     """Author, model and seed. Discord shows a footer without markdown: nothing to escape."""
     byline = wording.byline(story, wording.genre_label(story, genres), locale)
     parts = (byline, wording.written_by(story, locale))
@@ -254,12 +265,18 @@ def _footer(story: Story, genres: GenreTable, locale: str) -> str:
 def story_buttons(story: Story, locale: str) -> tuple[Button, ...]:
     """What can be done with a story in its present state."""
     again = Button(f"again:{story.id}", say("button-retry", locale), "🎲")
+    delete = Button(f"delete:{story.id}", say("button-delete", locale), "🗑️")
+    if story.status.is_open and story.turn is not None:
+        return (
+            Button(f"line:{story.id}", say("button-line", locale), "✍️"),
+            Button(f"end:{story.id}", say("button-end", locale), "🏁"),
+            delete,
+        )
     if story.status.is_open:
         label = say("button-cancel", locale)
         return (Button(f"cancel:{story.id}", label, style=discord.ButtonStyle.danger),)
     if story.is_hidden or story.status is Status.DELETED:
         return ()
-    delete = Button(f"delete:{story.id}", say("button-delete", locale), "🗑️")
     if story.status is Status.FINISHED:
         return (
             Button(f"vote:{story.id}:up", str(story.tally.ups), "👍"),

@@ -31,6 +31,7 @@ from bot.discord.settings_panel import SETTINGS_FORMS, SETTINGS_ITEMS
 from bot.discord.sharing import SHARING_ITEMS
 from bot.discord.story_desk import StoryDesk
 from bot.discord.story_form import STORY_FORMS, STORY_ITEMS
+from bot.discord.together import TOGETHER_FORMS, TOGETHER_ITEMS
 from bot.discord.top_list import TOP_ITEMS
 from bot.errors import PlatformError, SettingsError
 from bot.service import StoryService
@@ -47,8 +48,9 @@ _ITEMS = (
     *TOP_ITEMS,
     *LINK_ITEMS,
     *HELD_ITEMS,
+    *TOGETHER_ITEMS,
 )
-_FORMS = SETTINGS_FORMS | MODERATE_FORMS | STORY_FORMS
+_FORMS = SETTINGS_FORMS | MODERATE_FORMS | STORY_FORMS | TOGETHER_FORMS
 MAX_PAUSE_S = 60.0
 """Longest pause between two attempts to reach Discord at the start."""
 _UNREACHABLE = (discord.GatewayNotFound, discord.DiscordServerError, aiohttp.ClientError, OSError)

@@ -24,6 +24,7 @@ from bot.discord import (
     settings_panel,
     story_commands,
     story_form,
+    together,
     top_list,
 )
 from bot.discord.replies import explain_failure
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 _SYNCED = "discord-commands-synced"
 _COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "story": story_commands.story,
+    "together": together.together,
     "continue": story_commands.continue_,
     "retry": story_commands.retry,
     "cancel": story_commands.cancel,

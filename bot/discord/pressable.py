@@ -13,6 +13,7 @@ from typing import Any, Self, TypeAlias
 import discord
 
 from bot.discord.replies import Interaction, explain_failure
+from bot.texts import say
 
 
 class Pressable(discord.ui.DynamicItem[discord.ui.Item[discord.ui.View]], template=r"$^"):
@@ -66,6 +67,11 @@ MAX_FIELD, MAX_LABEL = 4_000, 45
 """Most characters of a form's field, and of its title or a label (docs: components/reference)."""
 Submitted: TypeAlias = Callable[[Interaction, re.Match[str], Mapping[str, str]], Awaitable[None]]
 """What to do with a form: its interaction, its `custom_id`, and its fields by name."""
+
+
+def labelled(key: str, field: discord.ui.Item[Any], locale: str) -> discord.ui.Label[Any]:
+    """A form's field under a sentence."""
+    return discord.ui.Label(text=say(key, locale)[:MAX_LABEL], component=field)
 
 
 async def show_form(

@@ -16,7 +16,7 @@ import discord
 from discord import app_commands
 
 from bot.discord.cards import Card
-from bot.discord.markup import fit
+from bot.discord.markup import escape, fit
 from bot.domain import Caller
 from bot.errors import MemberError, NotInThisChannel
 from bot.moderation import sanitize
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 Interaction: TypeAlias = "discord.Interaction[DiscordBot]"
 CONTENT = 2_000  # characters of a message's content
+_QUOTED = 3_000
 _SHOWN = "shown"
 _TOO_LATE = {10062, 40060}  # unknown interaction; already acknowledged
 
@@ -183,6 +184,14 @@ async def tell(interaction: Interaction, text: str, markdown: str = "") -> None:
         # The public "thinking…" cannot be made private: it goes, and a private message comes.
         await interaction.delete_original_response()
     await interaction.followup.send(content, ephemeral=True)
+
+
+async def give_back(interaction: Interaction, words: str) -> None:
+    """A form is gone once it is sent: what was typed into it should not be."""
+    if words.strip():
+        say_so = escape(say("begin-give-back", locale_of(interaction)))
+        card = Card(f"{say_so}\n\n>>> {fit(words, _QUOTED)}")
+        await interaction.followup.send(embed=card.embed(), ephemeral=True)
 
 
 def _name(interaction: Interaction) -> str:

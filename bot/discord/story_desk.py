@@ -19,6 +19,7 @@ import discord
 from bot.discord.cards import Card, story_cards, version_links
 from bot.discord.markup import escape, jump_url
 from bot.discord.replies import Interaction, Reply, caller_of, own_channel, shared_locale
+from bot.discord.round_cards import round_card
 from bot.discord.story_messages import TOKEN_LIFE_S, StoryMessages
 from bot.domain import Post, Story, StoryUpdate
 from bot.errors import MemberError, NotPosted
@@ -157,6 +158,8 @@ class StoryDesk:
             log.warning("a page of story %d would not be resumed: %s", first.story_id, error)
 
     def cards(self, update: StoryUpdate, locale: str, versions: str = "") -> list[Card]:
+        if update.round is not None:
+            return [round_card(update, self.service.genres, locale)]
         return story_cards(update, self.service.genres, locale, versions)
 
     async def _version_links(self, story: Story, locale: str) -> str:

@@ -16,18 +16,18 @@ from bot.discord.cards import MENU_TEXT, Button, Card, Menu, Option, colour_of
 from bot.discord.markup import escape, fit
 from bot.discord.pressable import (
     MAX_FIELD,
-    MAX_LABEL,
     Choosable,
     Pressable,
     Submitted,
     chosen,
+    labelled,
     show_form,
 )
 from bot.discord.replies import (
     Interaction,
-    Reply,
     caller_of,
     explain_failure,
+    give_back,
     hold,
     locale_of,
     think,
@@ -37,7 +37,6 @@ from bot.moderation import sanitize
 from bot.texts import say
 from model.genres import Genre
 
-_QUOTED = 3_000
 _STORY_BUTTON = re.compile(r"vote:(\d{1,18}):up")
 
 
@@ -139,8 +138,8 @@ async def ask_in_form(
         required=False,
     )
     fields = [
-        _labelled("discord-option-prompt", opening, locale),
-        _labelled("discord-option-title", named, locale),
+        labelled("discord-option-prompt", opening, locale),
+        labelled("discord-option-title", named, locale),
     ]
     if not genre:
         genres = await service.administration.genres(caller_of(interaction))
@@ -149,12 +148,8 @@ async def ask_in_form(
             for one in genres[:MAX_CHOSEN]
         ]
         select: discord.ui.Select[Any] = discord.ui.Select(custom_id="genre", options=options)
-        fields.insert(0, _labelled("discord-option-genre", select, locale))
+        fields.insert(0, labelled("discord-option-genre", select, locale))
     await show_form(interaction, f"story:{genre}", say("begin-title", locale), fields)
-
-
-def _labelled(key: str, field: discord.ui.Item[Any], locale: str) -> discord.ui.Label[Any]:
-    return discord.ui.Label(text=say(key, locale)[:MAX_LABEL], component=field)
 
 
 async def _written(
@@ -168,17 +163,9 @@ async def _written(
         )
     except MemberError as error:
         await explain_failure(interaction, error)
-        await _give_back(reply, fields["prompt"])
+        await give_back(interaction, fields["prompt"])
         return
     await desk.show(reply, story)
-
-
-async def _give_back(reply: Reply, prompt: str) -> None:
-    """A form is gone once it is sent: what was typed into it should not be."""
-    if prompt.strip():
-        say_so = escape(say("begin-give-back", locale_of(reply.interaction)))
-        card = Card(f"{say_so}\n\n>>> {fit(prompt, _QUOTED)}")
-        await reply.interaction.followup.send(embed=card.embed(), ephemeral=True)
 
 
 # -- the menu on a message ---------------------------------------------------------------------

@@ -23,6 +23,7 @@ from bot.domain import (
     Post,
     Profile,
     Provenance,
+    Round,
     Stats,
     Story,
     Tally,
@@ -166,6 +167,50 @@ class StoryStore(Protocol):
     async def delete_story(self, story_id: int, moderator_id: int | None = None) -> bool:
         """Any status → deleted: words and votes removed, the row stays for its continuations.
         Where a moderator did it, it is noted in the trail."""
+        ...
+
+    # -- rounds, which members and the model write in turn -------------------------------------
+    async def add_line(
+        self, member_id: int, story_id: int, text: str, *, others_first_s: float
+    ) -> None:
+        """A member's line; then it is the model's turn, and the story queued. Of two at once one
+        is taken. Where others write along, nobody adds two in a row within `others_first_s`.
+        Raises StoryNotFound, AlreadyEnded, ModelsTurn, OthersFirst."""
+        ...
+
+    async def take_line_back(self, member_id: int, story_id: int) -> None:
+        """Undo `add_line`: the queue refused the story."""
+        ...
+
+    async def end_turn(
+        self, story_id: int, text: str, provenance: Provenance | None, most: int
+    ) -> bool:
+        """The model's line (provenance None: none came), and members' turn, or, at `most` lines,
+        the story's end. False if the round was over before."""
+        ...
+
+    async def end_round(self, story_id: int, idle_since: float | None = None) -> bool:
+        """Finish a round, or cancel it where members or the model wrote nothing. False if it was
+        over before or, with `idle_since`, is not idle."""
+        ...
+
+    async def round(self, story_id: int, most: int) -> Round | None:
+        """How far a round is that ends at `most` lines; None for any other story."""
+        ...
+
+    async def open_rounds(self, community_id: int) -> list[Story]:
+        """Newest first."""
+        ...
+
+    async def idle_rounds(self, since: float) -> list[int]:
+        """Those that wait for members, who wrote nothing since then, and that this process
+        serves."""
+        ...
+
+    async def count_lines(
+        self, member_id: int, *, since: float, community_id: int | None = None
+    ) -> int:
+        """Lines that a member wrote in rounds since then, in a community or (None) anywhere."""
         ...
 
     # -- reading -------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from bot.store.tables import (
     audit_log,
     communities,
     identities,
+    lines,
     link_codes,
     link_tries,
     members,
@@ -136,7 +137,12 @@ async def _join(connection: AsyncConnection, newer: int, older: int) -> None:
     """Make two members the older one of them."""
     await join_votes(connection, newer, older)
     await _join_reports(connection, newer, older)
-    for column in (stories.c.author_id, audit_log.c.member_id, identities.c.member_id):
+    for column in (
+        stories.c.author_id,
+        lines.c.member_id,
+        audit_log.c.member_id,
+        identities.c.member_id,
+    ):
         await connection.execute(
             update(column.table).where(column == newer).values({column: older})
         )
@@ -187,6 +193,7 @@ async def separate(connection: AsyncConnection, member_id: int, platform: str) -
         (identities.c.member_id, identities.c.platform == platform),
         (stories.c.author_id, stories.c.community_id.in_(there)),
         (audit_log.c.member_id, audit_log.c.community_id.in_(there)),
+        (lines.c.member_id, lines.c.story_id.in_(told_there)),
         (votes.c.member_id, votes.c.story_id.in_(told_there)),
         (reports.c.member_id, reports.c.story_id.in_(told_there)),
     ):

@@ -13,17 +13,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain import Forgotten, Status
 from bot.store import people
+from bot.store.rounds import withdraw_lines
 from bot.store.rows import is_identity_of
 from bot.store.tables import (
     audit_log,
     blocks,
     communities,
     identities,
+    lines,
     link_codes,
     link_tries,
     members,
     posts,
     reports,
+    rounds,
     stories,
     votes,
 )
@@ -55,13 +58,16 @@ async def delete_story(connection: AsyncConnection, story_id: int) -> bool:
 
 async def forget_member(connection: AsyncConnection, member_id: int) -> Forgotten:
     """Remove the member with all their identities, their votes, the words, votes and posts of
-    their stories, and what tells whose their private chats were."""
+    their stories, and what tells whose their private chats were. A round that others wrote in too
+    loses the member's words alone."""
     # Their row first: whoever adds a story or vote of theirs now waits, and then finds nobody.
     await people.hold(connection, member_id, change=True)
     await _disown_private_chats(connection, member_id)
     await _leave_trails(connection, member_id)
     n_votes = await withdraw_votes(connection, member_id)
-    theirs = stories.c.author_id == member_id
+    await withdraw_lines(connection, member_id)
+    others_wrote = exists().where(lines.c.story_id == stories.c.id, lines.c.member_id.is_not(None))
+    theirs = (stories.c.author_id == member_id) & ~others_wrote
     their_stories = select(stories.c.id).where(theirs)
     n_stories = await _blank(connection, theirs & (stories.c.status != Status.DELETED))
     await connection.execute(delete(votes).where(votes.c.story_id.in_(their_stories)))
@@ -71,7 +77,9 @@ async def forget_member(connection: AsyncConnection, member_id: int) -> Forgotte
             reports.c.story_id.in_(their_stories) | (reports.c.member_id == member_id)
         )
     )
-    await connection.execute(update(stories).where(theirs).values(author_id=None))
+    await connection.execute(
+        update(stories).where(stories.c.author_id == member_id).values(author_id=None)
+    )
     await connection.execute(
         update(audit_log).where(audit_log.c.member_id == member_id).values(member_id=None)
     )
@@ -122,6 +130,9 @@ async def _disown_private_chats(connection: AsyncConnection, member_id: int) -> 
 
 
 async def _blank(connection: AsyncConnection, condition: ColumnElement[bool]) -> int:
+    for table in (lines, rounds):
+        blanked = select(stories.c.id).where(condition)
+        await connection.execute(delete(table).where(table.c.story_id.in_(blanked)))
     return (await connection.execute(update(stories).where(condition).values(**_BLANK))).rowcount
 
 
@@ -139,6 +150,7 @@ async def export_member(connection: AsyncConnection, member_id: int) -> dict[str
         "identities": [_identity(row) for row in theirs],
         "linking": await _linking(connection, member_id),
         "stories": await _stories(connection, member_id),
+        "lines": await _lines(connection, member_id),
         "votes": await _votes(connection, member_id),
         "reports": await _reports(connection, member_id),
         "actions": await _actions(connection, member_id),
@@ -211,6 +223,18 @@ def _story(row: Row[Any]) -> dict[str, Any]:
         ),
         "votes_received": {"up": row.ups, "down": row.downs, "rank": row.rank},
     }
+
+
+async def _lines(connection: AsyncConnection, member_id: int) -> list[dict[str, Any]]:
+    rows = await connection.execute(
+        select(lines)
+        .where(lines.c.member_id == member_id)
+        .order_by(lines.c.story_id, lines.c.number)
+    )
+    return [
+        {"story_id": row.story_id, "text": row.text, "created_at": _iso(row.created_at)}
+        for row in rows
+    ]
 
 
 async def _votes(connection: AsyncConnection, member_id: int) -> list[dict[str, Any]]:

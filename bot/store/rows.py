@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, false, select
+from sqlalchemy import ColumnElement, Row, Select, exists, false, func, select
 
-from bot.domain import Post, Provenance, Relation, Status, Story, Tally
-from bot.store.tables import communities, identities, stories
+from bot.domain import Post, Provenance, Relation, Status, Story, Tally, Turn
+from bot.store.tables import communities, identities, lines, rounds, stories
 from model.engine import SamplingParams
 
 OPEN = [status.value for status in Status if status.is_open]
@@ -25,9 +25,32 @@ def select_stories() -> Select[Any]:
     identities did not tell the readers of one what they are called on the other.
     """
     return (
-        select(stories, identities.c.name.label("author_name"))
+        select(
+            stories,
+            identities.c.name.label("author_name"),
+            rounds.c.turn,
+            _co_authors().label("co_authors"),
+        )
         .outerjoin_from(stories, communities, communities.c.id == stories.c.community_id)
         .outerjoin(identities, is_identity_of(stories.c.author_id))
+        .outerjoin(rounds, rounds.c.story_id == stories.c.id)
+    )
+
+
+def _co_authors() -> ColumnElement[str]:
+    """The names of everybody but the author who wrote lines of a round, one a line and again for
+    each of theirs; a name has no line breaks (bot.moderation)."""
+    other = identities.alias("other")
+    return (
+        select(func.aggregate_strings(other.c.name, "\n"))
+        .join_from(lines, other, other.c.member_id == lines.c.member_id)
+        .where(
+            lines.c.story_id == stories.c.id,
+            lines.c.member_id.is_distinct_from(stories.c.author_id),
+            other.c.platform == communities.c.platform,
+        )
+        .correlate(stories, communities)
+        .scalar_subquery()
     )
 
 
@@ -39,6 +62,19 @@ def is_identity_of(member_id: ColumnElement[int] | int) -> ColumnElement[bool]:
 def is_open(story_id: int) -> ColumnElement[bool]:
     """This story, if it is still to be written: the condition that lets it end only once."""
     return (stories.c.id == story_id) & stories.c.status.in_(OPEN)
+
+
+def is_by(*member_ids: int) -> ColumnElement[bool]:
+    """Asked for by one of these members or, of a round, with a line of theirs."""
+    wrote_in = select(lines.c.story_id).where(lines.c.member_id.in_(member_ids))
+    return stories.c.author_id.in_(member_ids) | stories.c.id.in_(wrote_in)
+
+
+def is_in_hand() -> ColumnElement[bool]:
+    """Still to be written by the model: what waits for a member's line is not."""
+    other = rounds.alias()  # `select_stories` has the table itself
+    waits = exists().where(other.c.story_id == stories.c.id, other.c.turn == Turn.MEMBERS)
+    return stories.c.status.in_(OPEN) & ~waits
 
 
 def is_readable(community_id: int, genre: str | None) -> ColumnElement[bool]:
@@ -73,6 +109,8 @@ def story_from(row: Row[Any]) -> Story:
         provenance=_provenance_from(row),
         tally=Tally(ups=row.ups, downs=row.downs, rank=row.rank),
         is_hidden=row.hidden,
+        turn=Turn(row.turn) if row.turn else None,
+        co_authors=tuple(sorted(set((row.co_authors or "").split("\n")) - {""})),
     )
 
 

@@ -30,14 +30,24 @@ from bot.domain import (
     VoteValue,
 )
 from bot.errors import DatabaseError, StoryNotFound
-from bot.store import chance, people, privacy, reports, votes
+from bot.store import chance, people, privacy, reports, rounds, votes
 from bot.store.community_store import CommunityStore
 from bot.store.database import Database, is_missing_reference, parse_url, sqlite_path, upsert
 from bot.store.migrate import missing_file, require_head
 from bot.store.person_store import PersonStore
-from bot.store.rows import OPEN, is_open, is_readable, post_from, select_stories, story_from
+from bot.store.round_store import RoundStore
+from bot.store.rows import (
+    OPEN,
+    is_in_hand,
+    is_open,
+    is_readable,
+    post_from,
+    select_stories,
+    story_from,
+)
 from bot.store.share import EVERYTHING, Share
-from bot.store.tables import BEST_FIRST, communities, notes, posts, stories
+from bot.store.tables import BEST_FIRST, communities, lines, notes, posts, stories
+from bot.store.tables import rounds as round_rows
 from bot.store.whole import whole_calls
 
 NO_GUARD = VoteGuard()
@@ -48,7 +58,7 @@ _FEW = 1000
 
 
 @whole_calls
-class SqlStore(CommunityStore, PersonStore):
+class SqlStore(CommunityStore, PersonStore, RoundStore):
     """The `StoryStore` at a URL. `clock` tells the time in seconds since the Unix epoch."""
 
     def __init__(
@@ -108,6 +118,8 @@ class SqlStore(CommunityStore, PersonStore):
             story_id = await connection.scalar(
                 insert(stories).values(**values).returning(stories.c.id)
             )
+            if new.is_round:
+                await rounds.begin(connection, story_id, new, self._clock())
             added = await connection.execute(select_stories().where(stories.c.id == story_id))
             return story_from(added.one())
 
@@ -115,7 +127,8 @@ class SqlStore(CommunityStore, PersonStore):
         condition = (stories.c.id == story_id) & (stories.c.status == Status.QUEUED)
         discarded = select(stories.c.id).where(condition)
         async with self._db.write() as connection:
-            await connection.execute(delete(posts).where(posts.c.story_id.in_(discarded)))
+            for table in (posts, lines, round_rows):
+                await connection.execute(delete(table).where(table.c.story_id.in_(discarded)))
             await connection.execute(delete(stories).where(condition))
 
     async def begin_attempt(self, story_id: int) -> int | None:
@@ -179,7 +192,7 @@ class SqlStore(CommunityStore, PersonStore):
         return await self._stories(question.order_by(stories.c.id))
 
     async def unfinished_stories(self) -> list[Story]:
-        unfinished = stories.c.status.in_(OPEN)
+        unfinished = is_in_hand()
         mine = await self._in_my_share(unfinished)
         found = await self._stories(select_stories().where(unfinished).order_by(stories.c.id))
         return [story for story in found if story.community_id in mine]
@@ -270,14 +283,12 @@ class SqlStore(CommunityStore, PersonStore):
         if since is not None:
             question = question.where(stories.c.created_at >= since)
         if open_only:
-            question = question.where(stories.c.status.in_(OPEN))
+            question = question.where(is_in_hand())
         async with self._db.read() as connection:
             return await connection.scalar(question) or 0
 
     async def open_stories_of(self, member_id: int) -> list[int]:
-        question = select(stories.c.id).where(
-            stories.c.author_id == member_id, stories.c.status.in_(OPEN)
-        )
+        question = select(stories.c.id).where(stories.c.author_id == member_id, is_in_hand())
         async with self._db.read() as connection:
             return list(await connection.scalars(question.order_by(stories.c.id)))
 

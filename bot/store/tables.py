@@ -32,7 +32,7 @@ from sqlalchemy import (
     text,
 )
 
-from bot.domain import Relation, Status
+from bot.domain import Relation, Status, Turn
 
 metadata = MetaData(
     # Named constraints can be altered by a later migration, also on SQLite.
@@ -235,6 +235,35 @@ votes = Table(
         postgresql_where=text("held IS NOT NULL"),
     ),
     sqlite_with_rowid=False,  # the primary key is the table: one tree to write instead of two
+)
+
+# A story that members and the model write in turn; its row in `stories` has all lines as its text.
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("story_id", Id, ForeignKey(stories.c.id), primary_key=True, autoincrement=False),
+    Column("turn", String(16), nullable=False),
+    Column("changed_at", Double, nullable=False),
+    CheckConstraint(_one_of("turn", list(Turn)), name="turn"),
+    Index(
+        "ix_rounds_open",
+        "changed_at",
+        sqlite_where=text("turn != 'over'"),
+        postgresql_where=text("turn != 'over'"),
+    ),
+)
+
+lines = Table(
+    "lines",
+    metadata,
+    Column("story_id", Id, ForeignKey(stories.c.id), primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("is_models", Boolean, nullable=False),
+    Column("member_id", Id, ForeignKey(members.c.id)),
+    Column("text", Words, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index("ix_lines_member", "member_id", "created_at"),
+    sqlite_with_rowid=False,
 )
 
 posts = Table(

@@ -19,6 +19,7 @@ from bot.fairness import BURST_S, NEWCOMER_S, Voter, is_burst, is_newcomer, is_y
 from bot.ranking import wilson_lower_bound
 from bot.store.database import upsert
 from bot.store.people import hold
+from bot.store.rows import is_by
 from bot.store.tables import communities, members, stories, votes
 
 _AT_ONCE = 500
@@ -153,7 +154,7 @@ async def join_votes(connection: AsyncConnection, newer: int, older: int) -> Non
             outdated,
         )
     both = votes.c.member_id.in_((newer, older))
-    their_own = select(stories.c.id).where(stories.c.author_id.in_((newer, older)))
+    their_own = select(stories.c.id).where(is_by(newer, older))
     await connection.execute(delete(votes).where(both, votes.c.story_id.in_(their_own)))
     await connection.execute(
         update(votes).where(votes.c.member_id == newer).values(member_id=older)
@@ -210,7 +211,7 @@ async def _lock_story(
         await connection.execute(
             select(
                 stories.c.status,
-                stories.c.author_id,
+                is_by(member_id).label("is_own"),
                 stories.c.hidden,
                 stories.c.ups,
                 stories.c.downs,
@@ -228,7 +229,7 @@ async def _lock_story(
         raise NotFinished(id=story_id)
     if story.hidden:
         raise StoryHidden(id=story_id)
-    if story.author_id == member_id:
+    if story.is_own:
         raise OwnStory(id=story_id)
     return Tally(story.ups, story.downs, story.rank), story.community_since
 

@@ -315,7 +315,8 @@ async def test_nothing_is_kept_of_stories_that_ended(core: Core) -> None:
         await core.finished(name)
     await eventually(lambda: not core.service._open._tasks)
     assert len(core.service._open) == 0
-    assert not core.service._asking
+    assert not core.service._submission._asking
+    assert not core.service.rounds._changed
     with pytest.raises(StoryNotFound):
         await core.ended(99)
 

@@ -24,6 +24,7 @@ from bot.texts import LOCALES, explain, keys, languages, say
 BOT = Path(texts.__file__).parent
 OPTIONS = (
     "genre", "prompt", "title", "length", "id", "period", "vote", "where", "user", "code",
+    "line",
 )  # fmt: skip
 SETTINGS = tuple(CommunitySettings.model_fields)
 BUILT_KEYS = {
@@ -33,7 +34,7 @@ BUILT_KEYS = {
     "discord-option-": OPTIONS,
     "digest-": ("off", "day", "week"),
     "digest-title-": ("day", "week"),
-    "audit-": ("cancel", "keep", "delete", "release", "block", "unblock"),
+    "audit-": ("cancel", "end", "keep", "delete", "release", "block", "unblock"),
     "vote-held-": ("young", "burst"),
     "length-": ("short", "medium", "long"),
     "setting-": (*SETTINGS, "yes", "no"),
@@ -182,6 +183,27 @@ ERRORS: list[tuple[MemberError, str]] = [
     (
         errors.TooManyTries(minutes=60),
         "Those were too many wrong codes. Please try again in 60 minutes.",
+    ),
+    (
+        errors.LineTooLong(length=301, limit=300),
+        "That line has 301 characters; I can take 300. Please shorten it.",
+    ),
+    (
+        errors.ModelsTurn(),
+        "I am just writing the next line. Please wait for it, then go on.",
+    ),
+    (
+        errors.OthersFirst(minutes=1),
+        "You wrote the last line. Please let others go on; in a minute you may again.",
+    ),
+    (
+        errors.TooManyRounds(limit=5),
+        "5 stories in turns are open here already. Go on with one of them, or end it.",
+    ),
+    (
+        errors.LinesUsed(limit=25, hours=24),
+        "You have added 25 lines in the last 24 hours, which is as many as I may answer. "
+        "Please come back later.",
     ),
     (errors.Stopping(), "I am just shutting down. Please try again in a minute."),
 ]
@@ -391,6 +413,7 @@ def test_sentences_fit_where_discord_shows_them(language: str) -> None:
     """docs: application-commands (descriptions, menus), components/reference (buttons, forms)."""
     limits = {"help-": 100, "discord-option-": 100, "discord-menu-": 32, "button-": 80}
     limits |= {"setting-about-": 100, "report-title": 45, "report-reason": 45, "begin-title": 45}
+    limits |= {"round-line": 45, "round-first-line": 45, "round-title": 45}
     limits |= {"setting-about-words": 45}
     for prefix, most in limits.items():
         for key in sentences("en", "core.ftl") | sentences("en", "discord.ftl"):

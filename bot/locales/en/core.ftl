@@ -11,6 +11,7 @@ error-unknown-genre = { $given ->
 }
 error-prompt-too-long = That opening has { $length } characters; I can take { $limit }. Please shorten it.
 error-title-too-long = That title has { $length } characters; I can take { $limit }. Please shorten it.
+error-line-too-long = That line has { $length } characters; I can take { $limit }. Please shorten it.
 error-nothing-to-read = There is nothing to read in that. Please write a few words.
 error-not-a-number = { $given ->
     [none] Which story? Give its number, such as 12.
@@ -54,6 +55,16 @@ error-cooling-down = Please wait { $seconds ->
     [one] a second
    *[other] { $seconds } seconds
 } before your next story.
+error-models-turn = I am just writing the next line. Please wait for it, then go on.
+error-others-first = You wrote the last line. Please let others go on; in { $minutes ->
+    [one] a minute
+   *[other] { $minutes } minutes
+} you may again.
+error-too-many-rounds = { $limit } stories in turns are open here already. Go on with one of them, or end it.
+error-lines-used = You have added { $limit } lines in the last { $hours ->
+    [one] hour
+   *[other] { $hours } hours
+}, which is as many as I may answer. Please come back later.
 error-only-in-servers = That works in a server only.
 error-bot-needs = I need { $permission ->
     [view_channel] View Channel
@@ -325,6 +336,7 @@ audit-title = Who changed what
 audit-nothing = Nothing has been changed yet.
 audit-setting = { $actor } changed “{ $setting }” from { $before } to { $after }.
 audit-cancel = { $actor } cancelled story #{ $id }.
+audit-end = { $actor } ended story #{ $id }.
 audit-keep = { $actor } kept story #{ $id }.
 audit-delete = { $actor } deleted story #{ $id }.
 audit-release = { $actor } let the votes held back on story #{ $id } count.
@@ -332,6 +344,7 @@ audit-block = { $actor } blocked { $member }.
 audit-unblock = { $actor } let { $member } in again.
 help-stats = votes by genre and day, as a picture
 help-member = a member's stories, votes and best genre
+help-together = write a story in turns: you add a line, I add the next
 help-moderate = reported stories, votes not counted, and who is blocked; for moderators
 help-settings = what holds for stories here; for those who manage this community
 
@@ -382,12 +395,26 @@ held-votes = { $n ->
 held-about = They are in no count and no ranking until you let them count; what you let count stays so.
 held-nothing = No votes are held back here.
 
+## Rounds: stories in turns
+round-title = A story in turns
+round-members-turn = Line { $n } of { $most } at most. { $author ->
+    [none] Anybody may go on.
+   *[other] { $author } wrote last; now others may go on.
+}
+round-models-turn = I am writing the next line …
+round-line = What happens next?
+round-first-line = How it begins; I go on
+round-whole = The whole story so far
+
 ## Buttons
 button-enter = Enter a number
 button-edit-list = Edit the list
 button-history = Who changed what
 button-own-opening = My own opening
 button-no-opening = Surprise me
+button-line = Add a line
+button-whole = From the beginning
+button-end = The end
 button-share = Share
 button-report = Report
 button-delete-yes = Yes, delete it

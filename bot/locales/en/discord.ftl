@@ -2,6 +2,7 @@
 
 discord-option-genre = What kind of story
 discord-option-prompt = How it begins; leave it out and I begin myself
+discord-option-line = How it begins; leave it out and I begin myself
 discord-option-title = A title for it
 discord-option-length = How long; medium unless you say so
 discord-option-id = The story's number

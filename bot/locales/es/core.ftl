@@ -10,6 +10,7 @@ error-unknown-genre = { $given ->
 }
 error-prompt-too-long = Ese comienzo tiene { $length } caracteres; caben { $limit }. Acórtalo, por favor.
 error-title-too-long = Ese título tiene { $length } caracteres; caben { $limit }. Acórtalo, por favor.
+error-line-too-long = Esa línea tiene { $length } caracteres; acepto { $limit }. Acórtala, por favor.
 error-nothing-to-read = Ahí no hay nada que leer. Escribe unas palabras, por favor.
 error-not-a-number = { $given ->
     [none] ¿Qué historia? Da su número, por ejemplo 12.
@@ -53,6 +54,16 @@ error-cooling-down = Espera { $seconds ->
     [one] un segundo
    *[other] { $seconds } segundos
 } antes de tu próxima historia.
+error-models-turn = Estoy escribiendo la línea siguiente. Espérala y luego sigue.
+error-others-first = Tú escribiste la última línea. Deja que sigan los demás; en { $minutes ->
+    [one] un minuto
+   *[other] { $minutes } minutos
+} puedes volver a hacerlo.
+error-too-many-rounds = Aquí ya hay { $limit } historias por turnos abiertas. Sigue con una de ellas o ponle fin.
+error-lines-used = Has añadido { $limit } líneas en { $hours ->
+    [one] la última hora
+   *[other] las últimas { $hours } horas
+}, tantas como puedo responder. Vuelve más tarde, por favor.
 error-only-in-servers = Eso solo funciona en un servidor.
 error-bot-needs = Necesito el permiso { $permission ->
     [view_channel] «Ver canales»
@@ -324,6 +335,7 @@ audit-title = Quién cambió qué
 audit-nothing = Aún no se ha cambiado nada.
 audit-setting = { $actor } cambió «{ $setting }» de { $before } a { $after }.
 audit-cancel = { $actor } canceló la historia n.º { $id }.
+audit-end = { $actor } puso fin a la historia n.º { $id }.
 audit-keep = { $actor } conservó la historia n.º { $id }.
 audit-delete = { $actor } borró la historia n.º { $id }.
 audit-release = { $actor } dejó contar los votos retenidos de la historia n.º { $id }.
@@ -331,6 +343,7 @@ audit-block = { $actor } bloqueó a { $member }.
 audit-unblock = { $actor } volvió a admitir a { $member }.
 help-stats = votos por género y por día, en una imagen
 help-member = las historias, los votos y el mejor género de un miembro
+help-together = escribir una historia por turnos: tú añades una línea y yo la siguiente
 help-moderate = historias denunciadas, votos sin contar y quién está bloqueado; para moderadores
 help-settings = qué vale para las historias aquí; para quien gestiona esta comunidad
 
@@ -381,12 +394,26 @@ held-votes = { $n ->
 held-about = No están en ningún recuento ni clasificación hasta que los dejes contar; lo que dejes contar sigue contando.
 held-nothing = Aquí no hay votos retenidos.
 
+## Rondas: historias por turnos
+round-title = Una historia por turnos
+round-members-turn = Línea { $n } de { $most } como mucho. { $author ->
+    [none] Cualquiera puede seguir.
+   *[other] { $author } escribió la última; ahora pueden seguir los demás.
+}
+round-models-turn = Estoy escribiendo la línea siguiente …
+round-line = ¿Qué pasa después?
+round-first-line = Cómo empieza; yo sigo
+round-whole = La historia hasta ahora
+
 ## Botones
 button-enter = Escribir un número
 button-edit-list = Editar la lista
 button-history = Quién cambió qué
 button-own-opening = Mi propio comienzo
 button-no-opening = Sorpréndeme
+button-line = Añadir una línea
+button-whole = Desde el principio
+button-end = Fin
 button-share = Compartir
 button-report = Denunciar
 button-delete-yes = Sí, borrarla

@@ -1,5 +1,6 @@
 discord-option-genre = Qué tipo de historia
 discord-option-prompt = Cómo empieza; si no lo dices, empiezo yo
+discord-option-line = Cómo empieza; si lo omites, empiezo yo
 discord-option-title = Un título
 discord-option-length = Qué longitud; mediana si no dices otra
 discord-option-id = El número de la historia

@@ -10,6 +10,7 @@ error-unknown-genre = { $given ->
 }
 error-prompt-too-long = 这个开头有 { $length } 个字符，最多 { $limit } 个。请缩短一些。
 error-title-too-long = 这个标题有 { $length } 个字符，最多 { $limit } 个。请缩短一些。
+error-line-too-long = 这一行有 { $length } 个字符，最多 { $limit } 个。请缩短一些。
 error-nothing-to-read = 里面没有可读的内容。请写几个字。
 error-not-a-number = { $given ->
     [none] 哪个故事？请给出编号，例如 12。
@@ -38,6 +39,10 @@ error-queue-full = 等待的故事太多，现在无法再接。请大约 { $min
 error-too-many-pending = 你已有 { $limit } 个故事在等待或正在写。请等一个写完，或取消一个。
 error-quota-used = 最近 { $hours } 小时里你已经要了 { $limit } 个故事，已达上限。请晚些再来。
 error-cooling-down = 请等 { $seconds } 秒再写下一个故事。
+error-models-turn = 我正在写下一行。请等我写完再继续。
+error-others-first = 上一行是你写的，请让别人接着写；{ $minutes } 分钟后你可以再写。
+error-too-many-rounds = 这里已经有 { $limit } 个接龙故事在进行。请接着写其中一个，或者让它结束。
+error-lines-used = 你在过去 { $hours } 小时里已经写了 { $limit } 行，我不能再接更多了。请稍后再来。
 error-only-in-servers = 这只能在服务器里使用。
 error-bot-needs = 我需要在 #{ $channel } 的权限：{ $permission ->
     [view_channel] 查看频道
@@ -269,6 +274,7 @@ audit-title = 谁改了什么
 audit-nothing = 还没有任何改动。
 audit-setting = { $actor } 把“{ $setting }”从 { $before } 改为 { $after }。
 audit-cancel = { $actor } 取消了故事 #{ $id }。
+audit-end = { $actor } 结束了故事 #{ $id }。
 audit-keep = { $actor } 保留了故事 #{ $id }。
 audit-delete = { $actor } 删除了故事 #{ $id }。
 audit-release = { $actor } 让故事 #{ $id } 被扣下的票计入。
@@ -276,6 +282,7 @@ audit-block = { $actor } 屏蔽了 { $member }。
 audit-unblock = { $actor } 解除了对 { $member } 的屏蔽。
 help-stats = 各类型和每天的投票，以图片显示
 help-member = 一名成员的故事、得票和最擅长的类型
+help-together = 一起写接龙故事：你写一行，我接下一行
 help-moderate = 被举报的故事、未计入的票、被屏蔽的人；供管理员使用
 help-settings = 这里的故事规则；供管理社区的人使用
 
@@ -317,12 +324,26 @@ held-votes = { $n } 票未计入：{ $young } 票来自新账号，{ $burst } �
 held-about = 在你让它们计入之前，它们不在任何票数和排名里；已计入的不会再被扣下。
 held-nothing = 这里没有被扣下的票。
 
+## 接龙故事
+round-title = 接龙故事
+round-members-turn = 第 { $n } 行，最多 { $most } 行。{ $author ->
+    [none] 谁都可以接着写。
+   *[other] 上一行是 { $author } 写的，现在请其他人接着写。
+}
+round-models-turn = 我正在写下一行……
+round-line = 接下来发生了什么？
+round-first-line = 故事的开头；我接着写
+round-whole = 到目前为止的全文
+
 ## 按钮
 button-enter = 输入数字
 button-edit-list = 编辑列表
 button-history = 谁改了什么
 button-own-opening = 自己写开头
 button-no-opening = 给我惊喜
+button-line = 写一行
+button-whole = 从头看
+button-end = 结束
 button-share = 分享
 button-report = 举报
 button-delete-yes = 是的，删除

@@ -1,5 +1,6 @@
 discord-option-genre = 哪种故事
 discord-option-prompt = 怎样开头；不写就由我来开头
+discord-option-line = 故事的开头；不填就由我来开头
 discord-option-title = 标题
 discord-option-length = 多长；不指定就是中等
 discord-option-id = 故事编号

@@ -119,7 +119,7 @@ def test_best_and_newest_lists() -> None:
 
 def test_help_names_every_command() -> None:
     (card,) = help_cards("en")
-    assert card.text.count("**/") == 22
+    assert card.text.count("**/") == 23
 
 
 words = st.text(alphabet="a*_<@\\. \n漢", max_size=9_000)

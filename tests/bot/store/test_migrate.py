@@ -28,6 +28,7 @@ ALL = [
     "0004: Stories that were posted once more because many liked them.",
     "0005: A member may have an identity on each of several platforms, linked by a code.",
     "0006: Votes that are kept but not counted, until a moderator releases them.",
+    "0007: Rounds: stories that members and the model write in turn.",
 ]
 
 

@@ -664,6 +664,7 @@ async def test_export_holds_everything_kept_about_a_member(house: House, clock: 
                 "shown_at": [{"platform": "console", "channel_id": "c", "message_id": "m"}],
             }
         ],
+        "lines": [],
         "votes": [
             {
                 "story_id": of_bob,
@@ -681,7 +682,7 @@ async def test_export_holds_everything_kept_about_a_member(house: House, clock: 
 
 
 async def test_export_of_nobody_is_empty(house: House) -> None:
-    keys = ("identities", "stories", "votes", "reports", "actions", "blocked_in")
+    keys = ("identities", "stories", "lines", "votes", "reports", "actions", "blocked_in")
     linking = {"linking": {"code_until": None, "wrong_codes": 0}}
     assert await house.store.export_member(999) == {key: [] for key in keys} | linking
 
