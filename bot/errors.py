@@ -64,7 +64,7 @@ class MemberError(CliffhangerError):
 
     key: ClassVar[str]
 
-    def __init__(self, **values: str | int | float) -> None:
+    def __init__(self, **values: str | int | float | tuple[str, ...]) -> None:
         self.values = values
         super().__init__(f"{self.key} {values}" if values else self.key)
 
@@ -238,7 +238,7 @@ class OnlyInServers(NotPossible):
 
 
 class BotNeeds(NotPossible):
-    """values: permission (the platform's name for it), channel. The bot lacks it there."""
+    """values: permissions (keys of sentences, one or more), channel. The bot lacks them there."""
 
     key = "error-bot-needs"
 

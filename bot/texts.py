@@ -6,7 +6,7 @@ KeyError, which a test over all keys finds first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,19 @@ def say(key: str, locale: str = DEFAULT, /, **values: str | int | float) -> str:
 
 
 def explain(error: MemberError, locale: str = DEFAULT) -> str:
-    """The sentence a member reads about an error."""
+    """The sentence a member reads about an error. Several keys in one value become a list."""
     metrics.REFUSALS.labels(type(error).__name__).inc()
-    return say(error.key, locale, **error.values)
+    values = {
+        name: value if isinstance(value, str | int | float) else listed(value, locale)
+        for name, value in error.values.items()
+    }
+    return say(error.key, locale, **values)
+
+
+def listed(keys: Sequence[str], locale: str) -> str:
+    """Sentences, by their keys, as a list in words: "A, B and C"."""
+    *before, last = [say(key, locale) for key in keys]
+    return say("list-and", locale, before=", ".join(before), last=last) if before else last
 
 
 @cache

@@ -19,6 +19,7 @@ from bot.discord.replies import (
     tell,
     think,
 )
+from bot.discord.rights import POSTING
 from bot.domain import Caller, Story, StoryUpdate, VoteValue
 from bot.errors import AlreadyEnded
 from bot.texts import say
@@ -31,7 +32,7 @@ async def ask(
     interaction: Interaction, story_id: int, use_case: Callable[[Caller, int], Awaitable[Story]]
 ) -> None:
     """Ask for a story that comes of this one, and show it in a new message."""
-    reply = await think(interaction, public=True)
+    reply = await think(interaction, public=True, needs=POSTING)
     story = await use_case(caller_of(interaction), story_id)
     await interaction.client.desk.show(reply, story)
 

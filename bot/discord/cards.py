@@ -38,11 +38,12 @@ TARGETS = (
     discord.ChannelType.text,
     discord.ChannelType.news,
     discord.ChannelType.voice,
+    discord.ChannelType.forum,
     discord.ChannelType.public_thread,
     discord.ChannelType.private_thread,
     discord.ChannelType.news_thread,
 )
-"""Where a message can be posted."""
+"""Where a story can be posted."""
 PAGE = 3_600
 """Story text on one card; with its title, note and footer it stays below 6,000 in all."""
 NOTE = 400

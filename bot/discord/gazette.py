@@ -16,7 +16,8 @@ from typing import TypeAlias
 import discord
 
 from bot.discord.cards import Card, list_card
-from bot.discord.sharing import Target, require_rights
+from bot.discord.forum import open_forum_post
+from bot.discord.rights import Target, require_in
 from bot.discord.story_desk import PLATFORM, StoryDesk
 from bot.errors import AdultsOnly, BotNeeds, MemberError
 from bot.gazette import Digest, Fame
@@ -69,8 +70,8 @@ class GazetteDesk:
         channel = self._client.get_channel(int(channel_id))
         try:
             if not isinstance(channel, Target):
-                raise BotNeeds(permission="view_channel", channel=channel_id)
-            require_rights(channel)
+                raise BotNeeds(permissions=("permission-view_channel",), channel=channel_id)
+            require_in(channel)
             if due.adults_only and not channel.is_nsfw():
                 raise AdultsOnly
             await post(channel)
@@ -84,6 +85,10 @@ class GazetteDesk:
     async def _digest(self, digest: Digest, channel: Target) -> None:
         locale = digest.language or str(channel.guild.preferred_locale)
         card = await self._digest_card(digest, locale)
+        if isinstance(channel, discord.ForumChannel):
+            title = say(f"digest-title-{digest.period}", locale)
+            await open_forum_post(channel, title, card)
+            return
         # Sent twice, as after a crash between here and the store, Discord answers with the first.
         nonce = f"d{digest.community.id}-{int(digest.slot)}"
         await channel.send(embed=card.embed(), nonce=nonce)
@@ -98,4 +103,4 @@ class GazetteDesk:
 
     async def _fame(self, fame: Fame, channel: Target) -> None:
         locale = fame.language or str(channel.guild.preferred_locale)
-        await self._desk.post(fame.story, channel.id, locale)
+        await self._desk.post(fame.story, channel, locale)

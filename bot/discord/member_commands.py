@@ -28,7 +28,7 @@ async def vote(interaction: Interaction, id: StoryId, vote: Ballot) -> None:
 
 
 async def export(interaction: Interaction) -> None:
-    reply = await think(interaction, public=False)
+    reply = await think(interaction, public=False, needs=("attach_files",))
     data = await interaction.client.desk.service.export(caller_of(interaction))
     text = json.dumps(data, ensure_ascii=False, indent=2)
     file = discord.File(io.BytesIO(text.encode()), "cliffhanger.json")

@@ -13,19 +13,20 @@ import discord
 from bot import wording
 from bot.discord.cards import genre_cards, help_cards, list_card, profile_card, text_cards
 from bot.discord.replies import Interaction, caller_of, think
+from bot.discord.rights import POSTING, SHOWING
 from bot.discord.story_commands import StoryId
 from bot.picture import draw_stats
 from bot.texts import say
 
 
 async def read(interaction: Interaction, id: StoryId) -> None:
-    reply = await think(interaction, public=True)
+    reply = await think(interaction, public=True, needs=POSTING)
     desk = interaction.client.desk
     await desk.show(reply, await desk.service.read(caller_of(interaction), id))
 
 
 async def random(interaction: Interaction, genre: str = "") -> None:
-    reply = await think(interaction, public=True)
+    reply = await think(interaction, public=True, needs=POSTING)
     desk = interaction.client.desk
     await desk.show(reply, await desk.service.random(caller_of(interaction), genre))
 
@@ -45,7 +46,7 @@ async def member(interaction: Interaction, user: discord.User | None = None) -> 
 
 
 async def stats(interaction: Interaction) -> None:
-    reply = await think(interaction, public=True)
+    reply = await think(interaction, public=True, needs=(*SHOWING, "attach_files"))
     service = interaction.client.desk.service
     found = await service.stats(caller_of(interaction))
     labels = {one.genre: wording.label_of(one.genre, service.genres) for one in found.genres}

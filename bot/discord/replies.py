@@ -17,6 +17,7 @@ from discord import app_commands
 
 from bot.discord.cards import Card
 from bot.discord.markup import escape, fit
+from bot.discord.rights import SHOWING, require_here
 from bot.domain import Caller
 from bot.errors import MemberError, NotInThisChannel
 from bot.moderation import sanitize
@@ -57,8 +58,15 @@ class Reply:
             )
 
 
-async def think(interaction: Interaction, *, public: bool) -> Reply:
-    """Acknowledge with "thinking…" in a new message, for everybody or for the member alone."""
+async def think(
+    interaction: Interaction, *, public: bool, needs: Sequence[str] | None = None
+) -> Reply:
+    """Acknowledge with "thinking…" in a new message, for everybody or for the member alone.
+
+    `needs`: what it takes there; for an answer to everybody `SHOWING` unless more is said. Raises
+    BotNeeds, before anything is acknowledged.
+    """
+    require_here(interaction, needs if needs is not None else SHOWING if public else ())
     interaction.client.desk.mind()
     answer = await interaction.response.defer(thinking=True, ephemeral=not public)
     interaction.extras["ephemeral"] = not public

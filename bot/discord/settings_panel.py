@@ -25,7 +25,7 @@ from bot.discord.pressable import (
     show_form,
 )
 from bot.discord.replies import Interaction, caller_of, hold, locale_of, think
-from bot.discord.sharing import target_of
+from bot.discord.rights import chosen_target
 from bot.domain import AuditEntry
 from bot.texts import languages, say
 from bot.wording import setting_value
@@ -200,7 +200,7 @@ class SetSetting(Choosable, template=r"settings:set:(?P<name>\w+)"):
         name, values = self.match["name"], chosen(interaction)
         value: Any = values
         if name in _TARGETS:
-            value = str(target_of(interaction, int(values[0])).id) if values else ""
+            value = str(chosen_target(interaction, int(values[0])).id) if values else ""
         elif name != "genres" and name not in _PICKERS:
             (word,) = values
             value = "" if word == OWN_LANGUAGE else word

@@ -9,6 +9,7 @@ from discord import app_commands
 
 from bot.discord.cards import text_cards
 from bot.discord.replies import Interaction, caller_of, think
+from bot.discord.rights import POSTING
 from bot.discord.story_form import ask_in_form, pick
 from bot.settings import Length
 from bot.texts import say
@@ -31,21 +32,21 @@ async def story(
     if not genre:
         await pick(interaction)
         return
-    reply = await think(interaction, public=True)
+    reply = await think(interaction, public=True, needs=POSTING)
     desk = interaction.client.desk
     new = await desk.service.write(caller_of(interaction), genre, prompt, title, length)
     await desk.show(reply, new)
 
 
 async def continue_(interaction: Interaction, id: StoryId, prompt: str = "") -> None:
-    reply = await think(interaction, public=True)
+    reply = await think(interaction, public=True, needs=POSTING)
     desk = interaction.client.desk
     new = await desk.service.continue_story(caller_of(interaction), id, prompt)
     await desk.show(reply, new)
 
 
 async def retry(interaction: Interaction, id: StoryId) -> None:
-    reply = await think(interaction, public=True)
+    reply = await think(interaction, public=True, needs=POSTING)
     desk = interaction.client.desk
     await desk.show(reply, await desk.service.retry(caller_of(interaction), id))
 

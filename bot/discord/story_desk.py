@@ -16,11 +16,14 @@ from typing import Any
 
 import discord
 
+from bot import wording
 from bot.discord.cards import Card, story_cards, version_links
+from bot.discord.forum import MAX_TITLE, open_forum_post
 from bot.discord.markup import escape, jump_url
 from bot.discord.replies import Interaction, Reply, caller_of, own_channel, shared_locale
+from bot.discord.rights import Target
 from bot.discord.round_cards import round_card
-from bot.discord.story_messages import TOKEN_LIFE_S, StoryMessages
+from bot.discord.story_messages import TOKEN_LIFE_S, StoryMessages, refusals
 from bot.domain import Post, Story, StoryUpdate
 from bot.errors import MemberError, NotPosted
 from bot.live_message import EditLater, LiveMessage, MessageGone
@@ -107,29 +110,27 @@ class StoryDesk:
         for pages in _showings(posts)[:most]:
             self._follow(story_id, self._posted(pages), pages[0].locale, n_pages=len(pages))
 
-    async def post(self, story: Story, channel_id: int, locale: str) -> str:
-        """Post a finished story in a channel of a server; the address of its first message.
+    async def post(self, story: Story, target: Target, locale: str) -> str:
+        """Post a finished story in a channel of a server, in a forum as a post of its own; the
+        address of its first message.
 
         Raises NotPosted.
         """
-        channel = self._client.get_partial_messageable(channel_id)
-        sent: list[Post] = []
-
-        async def remember(message_id: int) -> None:
-            sent.append(Post(story.id, PLATFORM, str(channel_id), str(message_id), locale))
-            await self._remember(sent[0], message_id)
-
-        messages = StoryMessages(channel, [], on_sent=remember)
+        links = await self._version_links(story, locale)
+        first_card, *more = self.cards(StoryUpdate(story), locale, links)
         try:
-            links = await self._version_links(story, locale)
-            for number, card in enumerate(self.cards(StoryUpdate(story), locale, links)):
+            with refusals():
+                sent = await _first_message(story, target, first_card)
+            post = Post(story.id, PLATFORM, str(sent.channel.id), str(sent.id), locale)
+            await self._remember(post, sent.id)
+            messages = self._posted([post])
+            for number, card in enumerate(more, 1):
                 await messages.put(number, card, True)
         except (EditLater, MessageGone) as error:
             log.info("story %d could not be posted: %s", story.id, error)
-            there = self._client.get_channel(channel_id)
-            raise NotPosted(channel=getattr(there, "name", "")) from error
+            raise NotPosted(channel=target.name) from error
         await self.service.end_posts(story.id, PLATFORM)
-        return self.address(sent[0])
+        return jump_url(target.guild.id, post.channel_id, post.message_id)
 
     def address(self, post: Post) -> str:
         """The link to a post's message."""
@@ -296,6 +297,13 @@ class StoryDesk:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+
+
+async def _first_message(story: Story, target: Target, card: Card) -> discord.Message:
+    if isinstance(target, discord.ForumChannel):
+        title = wording.headline(story, MAX_TITLE)
+        return await open_forum_post(target, title, card, story.genre)
+    return await target.send(embed=card.embed(), view=card.view() or discord.utils.MISSING)
 
 
 def _showings(posts: Iterable[Post]) -> list[list[Post]]:

@@ -32,6 +32,7 @@ from bot.discord.replies import (
     locale_of,
     think,
 )
+from bot.discord.rights import POSTING, require_here
 from bot.errors import MemberError, NothingToRead
 from bot.moderation import sanitize
 from bot.texts import say
@@ -92,7 +93,7 @@ class PickOpening(Choosable, template=r"begin:opening:(?P<genre>.{1,80})"):
     """Write a story with the chosen opening."""
 
     async def pressed(self, interaction: Interaction) -> None:
-        reply = await think(interaction, public=True)
+        reply = await think(interaction, public=True, needs=POSTING)
         desk, genre = interaction.client.desk, self.match["genre"]
         (number,) = chosen(interaction)
         openings = genre_named(genre, desk.service.genres).openings
@@ -104,7 +105,7 @@ class BeginWithout(Pressable, template=r"begin:go:(?P<genre>.{1,80})"):
     """Write a story of the genre, whatever it is."""
 
     async def pressed(self, interaction: Interaction) -> None:
-        reply = await think(interaction, public=True)
+        reply = await think(interaction, public=True, needs=POSTING)
         desk = interaction.client.desk
         story = await desk.service.write(caller_of(interaction), self.match["genre"])
         await desk.show(reply, story)
@@ -122,6 +123,7 @@ async def ask_in_form(
     interaction: Interaction, *, genre: str = "", prompt: str = "", title: str = ""
 ) -> None:
     """Show the form, filled in as far as is known; it asks for the genre unless that is known."""
+    require_here(interaction, POSTING)  # words typed into a form should not be in vain
     service, locale = interaction.client.desk.service, locale_of(interaction)
     longest = min(service.rules.max_prompt_chars, MAX_FIELD)
     opening: discord.ui.TextInput[Any] = discord.ui.TextInput(
@@ -155,7 +157,7 @@ async def ask_in_form(
 async def _written(
     interaction: Interaction, match: re.Match[str], fields: Mapping[str, str]
 ) -> None:
-    reply = await think(interaction, public=True)
+    reply = await think(interaction, public=True, needs=POSTING)
     desk, genre = interaction.client.desk, match["genre"] or fields.get("genre", "")
     try:
         story = await desk.service.write(
@@ -173,7 +175,7 @@ async def continue_message(interaction: Interaction, message: discord.Message) -
     """A story of ours is continued; of other words the form makes an opening."""
     for component in _buttons(message):
         if found := _STORY_BUTTON.fullmatch(component):
-            reply = await think(interaction, public=True)
+            reply = await think(interaction, public=True, needs=POSTING)
             desk = interaction.client.desk
             story = await desk.service.continue_story(caller_of(interaction), int(found[1]))
             await desk.show(reply, story)

@@ -60,7 +60,7 @@ class StoryMessages:
 
     async def put(self, index: int, card: Card, final: bool) -> None:
         """Make the message at `index` show `card`, sending it if it is not there yet."""
-        with _refusals():
+        with refusals():
             if self._token is not None and await self._put_by_token(self._token, index, card):
                 return
             if self._channel is None:
@@ -106,7 +106,7 @@ class StoryMessages:
     async def remove(self, index: int) -> None:
         """Delete the last message, which the final text does not need."""
         message_id = self._ids.pop(index)
-        with _refusals():
+        with refusals():
             if self._token is not None:
                 await self._token.followup.delete_message(message_id)
             elif self._channel is not None:
@@ -114,7 +114,7 @@ class StoryMessages:
 
 
 @contextlib.contextmanager
-def _refusals() -> Iterator[None]:
+def refusals() -> Iterator[None]:
     """Discord's errors as LiveMessage knows them.
 
     discord.py has waited and tried five times by itself when a 429 or 5xx arrives here.

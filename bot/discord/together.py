@@ -25,6 +25,7 @@ from bot.discord.replies import (
     own_channel,
     think,
 )
+from bot.discord.rights import POSTING, require_here
 from bot.discord.round_cards import reading_cards
 from bot.errors import MemberError, OnlyInServers
 from bot.round_robin import MAX_LINE_CHARS
@@ -36,6 +37,7 @@ async def together(
 ) -> None:
     if own_channel(interaction) is None:  # the message could be edited for 15 minutes only
         raise OnlyInServers
+    require_here(interaction, POSTING)  # words typed into a form should not be in vain
     desk = interaction.client.desk
     if genre:
         reply = await think(interaction, public=True)
@@ -85,7 +87,7 @@ def _line_field(default: str = "", *, required: bool) -> discord.ui.TextInput[An
 
 
 async def _begun(interaction: Interaction, match: re.Match[str], fields: Mapping[str, str]) -> None:
-    reply = await think(interaction, public=True)
+    reply = await think(interaction, public=True, needs=POSTING)
     desk = interaction.client.desk
     try:
         story = await desk.service.rounds.begin(

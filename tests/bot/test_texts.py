@@ -36,6 +36,13 @@ BUILT_KEYS = {
     "digest-title-": ("day", "week"),
     "audit-": ("cancel", "end", "keep", "delete", "release", "block", "unblock"),
     "vote-held-": ("young", "burst"),
+    "permission-": (
+        "view_channel",
+        "send_messages",
+        "send_messages_in_threads",
+        "embed_links",
+        "attach_files",
+    ),
     "length-": ("short", "medium", "long"),
     "setting-": (*SETTINGS, "yes", "no"),
     "setting-about-": SETTINGS,
@@ -161,8 +168,18 @@ ERRORS: list[tuple[MemberError, str]] = [
     ),
     (errors.OnlyInServers(), "That works in a server only."),
     (
-        errors.BotNeeds(permission="embed_links", channel="stories"),
+        errors.BotNeeds(permissions=("permission-embed_links",), channel="stories"),
         "I need Embed Links in #stories. Please ask whoever manages this server.",
+    ),
+    (
+        errors.BotNeeds(
+            permissions=tuple(
+                f"permission-{name}" for name in ("view_channel", "send_messages", "embed_links")
+            ),
+            channel="stories",
+        ),
+        "I need View Channel, Send Messages and Embed Links in #stories. "
+        "Please ask whoever manages this server.",
     ),
     (errors.NoRightThere(channel="vault"), "You may not write in #vault yourself."),
     (

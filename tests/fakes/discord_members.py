@@ -11,7 +11,6 @@ from typing import Any
 from fakes.discord_limits import BUTTON, ROLE_SELECT, STRING_SELECT, TEXT_INPUT, USER_SELECT, walk
 from fakes.discord_state import (
     ADMINISTRATOR,
-    MEMBER_PERMISSIONS,
     Channel,
     Interaction,
     Message,
@@ -152,7 +151,7 @@ def select_data(message: Message, user: User, custom_id: str, values: list[str])
         }
     elif guild is not None:
         channels = {
-            str(one.id): one.json() | {"permissions": str(user.permissions & ~one.denied)}
+            str(one.id): one.json() | {"permissions": str(user.permissions & ~one.forbidden)}
             for one in guild.channels
         }
         types = [channels[value]["type"] for value in values]
@@ -209,7 +208,7 @@ def payload(interaction: Interaction, application_id: int) -> dict[str, Any]:
         "locale": interaction.locale,
         "channel_id": str(channel.id),
         "channel": channel.json() | {"permissions": str(user.permissions)},
-        "app_permissions": str(MEMBER_PERMISSIONS),
+        "app_permissions": str(channel.app_permissions),
         "entitlements": [],
         "authorizing_integration_owners": _owners(channel, user, installed=installed),
         "context": channel.context,

@@ -24,7 +24,11 @@ from fakes.discord_state import (
     AUTOCOMPLETE,
     COMMAND,
     COMPONENT,
+    FORUM,
     MODAL,
+    PUBLIC_THREAD,
+    SEND_IN_THREADS,
+    SEND_MESSAGES,
     Channel,
     Interaction,
     Message,
@@ -134,6 +138,7 @@ class Routes:
             ("DELETE", rf"{hook}/messages/(?P<which>[^/]+)", False, "webhook", self._drop_by_token),
             ("GET", channel, True, "", self._get_channel),
             ("POST", rf"{channel}/messages", True, "message", self._create_message),
+            ("POST", rf"{channel}/threads", True, "message", self._create_post),
             ("GET", message, True, "", self._get_message),
             ("PATCH", message, True, "message", self._edit_message),
             ("DELETE", message, True, "message", self._delete_message),
@@ -332,6 +337,11 @@ class Routes:
 
     def _create_message(self, call: Call, channel: str) -> tuple[int, Any]:
         place = self._channel(channel)
+        needed = SEND_IN_THREADS if place.kind == PUBLIC_THREAD else SEND_MESSAGES
+        if place.kind == FORUM:
+            raise ApiError(400, 50008, "Cannot send messages in a non-text channel")
+        if not place.app_permissions & needed:
+            raise ApiError(403, 50013, "Missing Permissions")
         self._check(call.body, needs_text=not call.files)
         nonce = call.body.get("nonce")
         if nonce and call.body.get("enforce_nonce"):
@@ -343,6 +353,25 @@ class Routes:
         message.apply(call.body, call.files, "channel")
         self.messages[message.id] = message
         return 200, message.json()
+
+    def _create_post(self, call: Call, channel: str) -> tuple[int, Any]:
+        """A post of a forum (docs: channel#start-thread-in-forum-or-media-channel)."""
+        forum, body = self._channel(channel), call.body
+        if not forum.app_permissions & SEND_MESSAGES:
+            raise ApiError(403, 50013, "Missing Permissions")
+        tags = body.get("applied_tags") or []
+        if forum.wants_tag and not tags:
+            raise ApiError(400, 40067, "A tag is required to create a forum post in this channel")
+        _refuse([] if 1 <= len(body["name"]) <= 100 else [f"a post called {body['name']!r}"])
+        self._check(body["message"], needs_text=not call.files)
+        message = Message(Channel(), self.bot, self.application_id)
+        post = Channel(body["name"], forum.guild, PUBLIC_THREAD, message.id, parent=forum)
+        post.applied_tags = [str(tag) for tag in tags]
+        message.channel = post
+        message.apply(body["message"], call.files, "channel")
+        self.channels[post.id] = post
+        self.messages[message.id] = message
+        return 201, post.json() | {"message": message.json()}
 
     def _get_message(self, call: Call, channel: str, message: str) -> tuple[int, Any]:
         return 200, self._channel_message(channel, message).json()

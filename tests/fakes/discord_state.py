@@ -17,9 +17,10 @@ from typing import Any
 from fakes.discord_limits import EPHEMERAL, LOADING, walk
 
 EPOCH_MS = 1_420_070_400_000  # docs: reference#snowflakes
-GUILD_TEXT, DM, GROUP_DM, CATEGORY, PUBLIC_THREAD = 0, 1, 3, 4, 11
+GUILD_TEXT, DM, GROUP_DM, CATEGORY, PUBLIC_THREAD, FORUM = 0, 1, 3, 4, 11, 15
 COMMAND, COMPONENT, AUTOCOMPLETE, MODAL = 2, 3, 4, 5
 """Interaction types (docs: receiving-and-responding)."""
+SEND_MESSAGES, SEND_IN_THREADS, EMBED_LINKS, ATTACH_FILES = 0x800, 1 << 38, 0x4000, 0x8000
 MEMBER_PERMISSIONS = 0x800 | 0x400 | 0x4000 | 0x8000 | 0x10000 | (1 << 31) | (1 << 38)
 """Send, view, embed links, attach files, history, application commands, send in threads."""
 MANAGE_GUILD, MANAGE_MESSAGES, ADMINISTRATOR = 0x20, 0x2000, 0x8
@@ -188,6 +189,11 @@ class Channel:
     """Permissions that nobody has there, the bot included."""
     parent: Channel | None = None
     """What a thread lies in; a channel's category."""
+    tags: list[dict[str, Any]] = field(default_factory=list)
+    """Of a forum."""
+    applied_tags: list[str] = field(default_factory=list)
+    """Of a forum's post."""
+    wants_tag: bool = False
 
     def json(self) -> dict[str, Any]:
         shared = {"id": str(self.id), "type": self.kind, "flags": 0, "last_message_id": None}
@@ -198,6 +204,8 @@ class Channel:
             return shared | self._thread_json()
         return shared | {
             "position": 0,
+            "flags": 1 << 4 if self.wants_tag else 0,
+            "available_tags": self.tags,
             "nsfw": self.nsfw,
             "parent_id": str(self.parent.id) if self.parent else None,
             "topic": None,
@@ -216,6 +224,16 @@ class Channel:
             "rate_limit_per_user": 0,
             "thread_metadata": state | {"archive_timestamp": "2024-01-01T00:00:00+00:00"},
         }
+
+    @property
+    def forbidden(self) -> int:
+        """Denied here, or in what a thread lies in."""
+        return self.denied | (self.parent.denied if self.parent else 0)
+
+    @property
+    def app_permissions(self) -> int:
+        """What the bot may do here."""
+        return MEMBER_PERMISSIONS & ~self.forbidden
 
     @property
     def context(self) -> int:

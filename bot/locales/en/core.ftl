@@ -66,14 +66,8 @@ error-lines-used = You have added { $limit } lines in the last { $hours ->
    *[other] { $hours } hours
 }, which is as many as I may answer. Please come back later.
 error-only-in-servers = That works in a server only.
-error-bot-needs = I need { $permission ->
-    [view_channel] View Channel
-    [send_messages] Send Messages
-    [send_messages_in_threads] Send Messages in Threads
-    [embed_links] Embed Links
-    [attach_files] Attach Files
-   *[other] { $permission }
-} in #{ $channel }. Please ask whoever manages this server.
+error-bot-needs = I need { $permissions } in #{ $channel }. Please ask whoever manages this server.
+list-and = { $before } and { $last }
 error-no-right-there = You may not write in #{ $channel } yourself.
 error-not-posted = I could not post that in #{ $channel } just now. Please try again.
 error-wrong-code = That code is wrong, used or older than ten minutes. /link gives you a new one.

@@ -18,3 +18,9 @@ discord-menu-continue = Continue this as a story
 discord-commands-changed = My commands have just changed. Please reload Discord (Ctrl+R) and try again in a minute.
 discord-read-later = This takes longer than Discord lets me write here. Read it later with /read { $id }.
 discord-channels = Ask me there: { $channels }
+
+permission-view_channel = View Channel
+permission-send_messages = Send Messages
+permission-send_messages_in_threads = Send Messages in Threads
+permission-embed_links = Embed Links
+permission-attach_files = Attach Files

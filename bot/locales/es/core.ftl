@@ -65,14 +65,8 @@ error-lines-used = Has añadido { $limit } líneas en { $hours ->
    *[other] las últimas { $hours } horas
 }, tantas como puedo responder. Vuelve más tarde, por favor.
 error-only-in-servers = Eso solo funciona en un servidor.
-error-bot-needs = Necesito el permiso { $permission ->
-    [view_channel] «Ver canales»
-    [send_messages] «Enviar mensajes»
-    [send_messages_in_threads] «Enviar mensajes en hilos»
-    [embed_links] «Insertar enlaces»
-    [attach_files] «Adjuntar archivos»
-   *[other] { $permission }
-} en #{ $channel }. Pídeselo a quien gestione este servidor.
+error-bot-needs = Necesito el permiso { $permissions } en #{ $channel }. Pídeselo a quien gestione este servidor.
+list-and = { $before } y { $last }
 error-no-right-there = Tú mismo no puedes escribir en #{ $channel }.
 error-not-posted = No he podido publicarlo en #{ $channel }. Prueba de nuevo, por favor.
 error-wrong-code = Ese código es incorrecto, ya se usó o tiene más de diez minutos. /link te da otro.

@@ -16,3 +16,9 @@ discord-menu-continue = Continuar como historia
 discord-commands-changed = Mis órdenes acaban de cambiar. Recarga Discord (Ctrl+R) y prueba de nuevo dentro de un minuto.
 discord-read-later = Esto tarda más de lo que Discord me deja escribir aquí. Léela más tarde con /read { $id }.
 discord-channels = Pídemelo allí: { $channels }
+
+permission-view_channel = «Ver canales»
+permission-send_messages = «Enviar mensajes»
+permission-send_messages_in_threads = «Enviar mensajes en hilos»
+permission-embed_links = «Insertar enlaces»
+permission-attach_files = «Adjuntar archivos»

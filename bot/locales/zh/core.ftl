@@ -44,14 +44,8 @@ error-others-first = 上一行是你写的，请让别人接着写；{ $minutes 
 error-too-many-rounds = 这里已经有 { $limit } 个接龙故事在进行。请接着写其中一个，或者让它结束。
 error-lines-used = 你在过去 { $hours } 小时里已经写了 { $limit } 行，我不能再接更多了。请稍后再来。
 error-only-in-servers = 这只能在服务器里使用。
-error-bot-needs = 我需要在 #{ $channel } 的权限：{ $permission ->
-    [view_channel] 查看频道
-    [send_messages] 发送消息
-    [send_messages_in_threads] 在子区内发送消息
-    [embed_links] 嵌入链接
-    [attach_files] 附加文件
-   *[other] { $permission }
-}。请告诉服务器的管理者。
+error-bot-needs = 我需要在 #{ $channel } 的权限：{ $permissions }。请告诉服务器的管理者。
+list-and = { $before }和{ $last }
 error-no-right-there = 你自己不能在 #{ $channel } 发言。
 error-not-posted = 刚才没能发到 #{ $channel }。请再试一次。
 error-wrong-code = 这个代码不对、已用过，或已超过十分钟。/link 会给你一个新的。

@@ -16,3 +16,9 @@ discord-menu-continue = 以此续写故事
 discord-commands-changed = 我的命令刚刚变了。请刷新 Discord（Ctrl+R），一分钟后再试。
 discord-read-later = 这要花的时间超过了 Discord 允许我在这里写的时间。稍后用 /read { $id } 阅读。
 discord-channels = 请到那里找我：{ $channels }
+
+permission-view_channel = 查看频道
+permission-send_messages = 发送消息
+permission-send_messages_in_threads = 在子区内发送消息
+permission-embed_links = 嵌入链接
+permission-attach_files = 附加文件

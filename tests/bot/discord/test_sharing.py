@@ -6,6 +6,7 @@ import pytest
 from fakes.discord import FakeDiscord, Message, User
 from fakes.discord_house import Stage, finished, is_finished, labels
 from fakes.discord_state import (
+    FORUM,
     MANAGE_GUILD,
     MANAGE_MESSAGES,
     MEMBER_PERMISSIONS,
@@ -14,6 +15,7 @@ from fakes.discord_state import (
 )
 
 from bot.domain import Caller
+from model.scripted_engine import ScriptedEngine
 
 SEND, EMBED = 0x800, 0x4000
 
@@ -63,6 +65,75 @@ async def test_what_the_bot_lacks_is_named(stage: Stage) -> None:
     assert "I need Embed Links in \\#vault." in said.text
     unseen = stage.fake.add_channel(stage.guild, "unseen")
     assert "I need View Channel in \\#unseen." in (await share(stage, message, unseen)).text
+
+
+async def test_a_forum_gets_a_post_of_its_own(stage: Stage) -> None:
+    forum = stage.fake.add_channel(stage.guild, "library", kind=FORUM)
+    forum.tags = [tag(1, "Horror"), tag(2, "Drama")]
+    await stage.start()
+    message = await stage.write(title="The Lamp", prompt="It went out")
+    said = await share(stage, message, forum)
+    assert said.text.startswith("Story \\#1 is in \\#library now.")
+    (post,) = [one for one in stage.fake.world.channels.values() if one.parent is forum]
+    (copy,) = stage.fake.messages(post)
+    assert (post.name, post.applied_tags) == ("The Lamp", ["1"])
+    assert f"/{stage.guild.id}/{post.id}/{copy.id})" in said.text
+    assert copy.embeds == message.embeds
+    await stage.fake.press(stage.bob, copy, "👍")
+    await stage.fake.until(lambda: labels(copy)[0] == "👍 1", "the vote")
+    await delete(stage, stage.ada, message)
+    await stage.fake.until(lambda: "This story was deleted." in copy.text, "the copy")
+
+
+@pytest.mark.parametrize(("wanted", "applied"), [(True, ["2"]), (False, [])])
+async def test_a_forum_that_wants_a_tag_gets_one_that_anybody_may_put_on(
+    stage: Stage, wanted: bool, applied: list[str]
+) -> None:
+    forum = stage.fake.add_channel(stage.guild, "library", kind=FORUM)
+    forum.tags = [tag(1, "Rules", moderated=True), tag(2, "Tales")]
+    forum.wants_tag = wanted
+    await stage.start()
+    await share(stage, await stage.write(), forum)
+    (post,) = [one for one in stage.fake.world.channels.values() if one.parent is forum]
+    assert post.applied_tags == applied
+
+
+async def test_long_stories_go_on_in_the_forums_post(stage: Stage) -> None:
+    forum = stage.fake.add_channel(stage.guild, "library", kind=FORUM)
+    engine = ScriptedEngine(lambda request: " Nobody said so." * 500, context_length=8_000)
+    await stage.start(engine=engine, length_long=4_000)
+    await stage.ask(length="long")
+    here = stage.channel
+    await stage.fake.until(
+        lambda: any(map(is_finished, stage.fake.messages(here))), "the last page", 30
+    )
+    await share(stage, stage.fake.messages(here)[-1], forum)
+    (post,) = [one for one in stage.fake.world.channels.values() if one.parent is forum]
+    pages = [page.text for page in stage.fake.messages(post)]
+    assert len(pages) > 1
+    assert pages == [page.text for page in stage.fake.messages(here)]
+
+
+async def test_stories_for_adults_stay_among_adults_in_forums_too(stage: Stage) -> None:
+    forum = stage.fake.add_channel(stage.guild, "library", kind=FORUM)
+    adults = stage.fake.add_channel(stage.guild, "cellar", kind=FORUM, nsfw=True)
+    stage.channel.nsfw = True
+    await stage.start()
+    boss, here = await stage.house.store.enter(Caller("discord", "1", "Boss", str(stage.guild.id)))
+    await stage.house.store.change_setting(here.id, boss.id, "age_restricted_only", True)
+    message = await stage.write()
+    assert "age-restricted channels only" in (await share(stage, message, forum)).text
+    assert "is in \\#cellar now." in (await share(stage, message, adults)).text
+
+
+def tag(number: int, name: str, *, moderated: bool = False) -> dict[str, object]:
+    return {
+        "id": str(number),
+        "name": name,
+        "moderated": moderated,
+        "emoji_id": None,
+        "emoji_name": None,
+    }
 
 
 async def test_a_channel_that_refuses_after_all(stage: Stage) -> None:
