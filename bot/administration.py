@@ -5,11 +5,12 @@ A part of `StoryService`. Whether the caller may do so is asked here, whatever a
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from bot.community_settings import CommunitySettings
 from bot.domain import AuditEntry, Caller
-from bot.errors import NotAChoice, NotManager, OutOfBounds
+from bot.errors import ChangedMeanwhile, NotAChoice, NotManager, OutOfBounds
 from bot.moderation import check_entries
 from bot.store import StoryStore
 from bot.texts import languages
@@ -28,10 +29,15 @@ class Administration:
         _, community_id = await self._enter(caller)
         return await self._store.community_settings(community_id)
 
-    async def change(self, caller: Caller, name: str, value: Any) -> CommunitySettings:
-        """Give one setting another value, on disk and in the trail when this returns.
+    async def change(
+        self, caller: Caller, name: str, value: Any, *, seen: str | None = None
+    ) -> CommunitySettings:
+        """Give one setting another value, on disk and in the trail when this returns; what all of
+        them are then.
 
-        Raises OutOfBounds, NotAChoice, BadPattern, WordListTooLong.
+        `seen`: the `mark` of the value that the caller changed; for a value that is changed in
+        part, so that of two at once neither undoes the other's. Raises OutOfBounds, NotAChoice,
+        BadPattern, WordListTooLong, ChangedMeanwhile.
         """
         member_id, community_id = await self._enter(caller)
         now = await self._store.community_settings(community_id)
@@ -42,9 +48,12 @@ class Administration:
         else:
             changed = now.changed(name, value)
         self._check_choices(changed)
+        if seen is not None and seen != mark(now, name):
+            raise ChangedMeanwhile
         kept = changed.model_dump(mode="json")[name]
-        await self._store.change_setting(community_id, member_id, name, kept)
-        return changed
+        before = None if seen is None else now
+        await self._store.change_setting(community_id, member_id, name, kept, before)
+        return await self._store.community_settings(community_id)
 
     async def history(
         self, caller: Caller, *, limit: int = 10, offset: int = 0
@@ -79,6 +88,12 @@ class Administration:
         if settings.language not in ("", *languages()):
             choices = ", ".join(languages())
             raise NotAChoice(given=settings.language, what="language", choices=choices)
+
+
+def mark(settings: CommunitySettings, name: str) -> str:
+    """A short mark of a setting's value: another value has another one."""
+    kept = settings.model_dump_json(include={name})
+    return hashlib.sha256(kept.encode()).hexdigest()[:12]
 
 
 def _numbered(

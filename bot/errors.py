@@ -22,7 +22,7 @@ CliffhangerError
 │       ├── QueueFull
 │       ├── TooManyPending / QuotaUsed / CoolingDown / TooManyTries
 │       ├── ModelsTurn / OthersFirst / TooManyRounds / LinesUsed
-│       ├── StoreBusy / NotPosted
+│       ├── StoreBusy / NotPosted / ChangedMeanwhile
 │       └── Stopping
 └── OperatorError             said to whoever runs the bot; the text says what to do
     ├── SettingsError
@@ -351,6 +351,12 @@ class TooManyTries(TryLater):
     """values: minutes. Too many wrong codes."""
 
     key = "error-too-many-tries"
+
+
+class ChangedMeanwhile(TryLater):
+    """Somebody else changed what the member was changing, and theirs holds."""
+
+    key = "error-changed-meanwhile"
 
 
 class StoreBusy(TryLater):

@@ -20,7 +20,7 @@ from bot.discord.markup import escape, escaped_size, fit
 from bot.domain import Profile, Status, Story, StoryUpdate
 from bot.pages import split_pages
 from bot.texts import say
-from model.genres import GenreTable
+from model.genres import Genre, GenreTable
 
 TITLE, DESCRIPTION, FOOTER = 256, 4_096, 2_048
 """Most characters of an embed's parts (docs: resources/message#embed-object-embed-limits)."""
@@ -340,7 +340,7 @@ def profile_card(profile: Profile, genres: GenreTable, locale: str) -> Card:
     return Card("\n".join(lines), title, colour_of(best.genre))
 
 
-def genre_cards(genres: GenreTable, locale: str) -> list[Card]:
+def genre_cards(genres: Iterable[Genre], locale: str) -> list[Card]:
     """The genres, each with its suggested openings."""
     sections = []
     for genre in genres:

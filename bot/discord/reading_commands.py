@@ -69,7 +69,8 @@ async def queue(interaction: Interaction) -> None:
 
 async def genres(interaction: Interaction) -> None:
     reply = await think(interaction, public=False)
-    await reply.show(genre_cards(interaction.client.desk.service.genres, reply.locale))
+    offered = await interaction.client.desk.service.administration.genres(caller_of(interaction))
+    await reply.show(genre_cards(offered, reply.locale))
 
 
 async def help_(interaction: Interaction) -> None:

@@ -6,12 +6,16 @@ on Discord; what they may be, and who may change them, the service knows.
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 import discord
 
+from bot.administration import mark
 from bot.community_settings import MAX_CHOSEN, CommunitySettings
 from bot.discord.cards import Button, Card, Menu, Option, Picker
 from bot.discord.markup import escape
@@ -24,9 +28,18 @@ from bot.discord.pressable import (
     chosen,
     show_form,
 )
-from bot.discord.replies import Interaction, caller_of, hold, locale_of, think
+from bot.discord.replies import (
+    Interaction,
+    caller_of,
+    explain_failure,
+    give_back,
+    hold,
+    locale_of,
+    think,
+)
 from bot.discord.rights import chosen_target
 from bot.domain import AuditEntry
+from bot.errors import MemberError
 from bot.texts import languages, say
 from bot.wording import setting_value
 from model.genres import GenreTable
@@ -176,11 +189,21 @@ async def _show_panel(interaction: Interaction, editing: str = "") -> None:
     await _redraw(interaction, panel(now, service.genres, locale_of(interaction), editing))
 
 
-async def _change(interaction: Interaction, name: str, value: Any) -> None:
-    """Save, and show what holds now."""
+async def _change(interaction: Interaction, name: str, value: Any, seen: str | None = None) -> None:
+    """Save, and show what holds now. One change of a panel after another, or the edit that shows
+    the first could come after the second's."""
     service = interaction.client.desk.service
-    now = await service.administration.change(caller_of(interaction), name, value)
-    await _redraw(interaction, panel(now, service.genres, locale_of(interaction), name))
+    async with _lock_of(interaction):
+        now = await service.administration.change(caller_of(interaction), name, value, seen=seen)
+        await _redraw(interaction, panel(now, service.genres, locale_of(interaction), name))
+
+
+_changing: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+
+
+def _lock_of(interaction: Interaction) -> asyncio.Lock:
+    panel_id = interaction.message.id if interaction.message else interaction.id
+    return _changing.setdefault(panel_id, asyncio.Lock())
 
 
 class PickSetting(Choosable, template="settings:pick"):
@@ -212,15 +235,17 @@ class EnterSetting(Pressable, template=r"settings:enter:(?P<name>\w+)"):
 
     async def pressed(self, interaction: Interaction) -> None:
         name, locale = self.match["name"], locale_of(interaction)
+        seen = ""
         title, least_most = say(f"setting-{name}", locale), CommunitySettings.bounds(name)
         field: discord.ui.TextInput[discord.ui.Modal]
         if least_most is None:
             administration = interaction.client.desk.service.administration
             now = await administration.settings(caller_of(interaction))
+            seen = mark(now, name)
             field = discord.ui.TextInput(
                 label=say(f"setting-about-{name}", locale)[:MAX_LABEL],
                 style=discord.TextStyle.paragraph,
-                default="\n".join(getattr(now, name))[:MAX_FIELD],
+                default="\n".join(_in_form(now.words)),
                 max_length=MAX_FIELD,
                 required=False,
                 custom_id="value",
@@ -228,7 +253,13 @@ class EnterSetting(Pressable, template=r"settings:enter:(?P<name>\w+)"):
         else:
             label = f"{title} ({least_most[0]}–{least_most[1]})"
             field = discord.ui.TextInput(label=label[:MAX_LABEL], max_length=12, custom_id="value")
-        await show_form(interaction, f"settings:entered:{name}", title, [field])
+        await show_form(interaction, f"settings:entered:{name}:{seen}", title, [field])
+
+
+def _in_form(words: Sequence[str]) -> Sequence[str]:
+    """As many of a list as its form has room for, one a line."""
+    ends = itertools.accumulate(len(word) + 1 for word in words)
+    return words[: sum(end <= MAX_FIELD for end in ends)]
 
 
 async def _entered(
@@ -236,7 +267,18 @@ async def _entered(
 ) -> None:
     await hold(interaction)
     name, typed = match["name"], fields["value"]
-    await _change(interaction, name, typed.splitlines() if name == "words" else typed)
+    if name != "words":
+        await _change(interaction, name, typed)
+        return
+    administration = interaction.client.desk.service.administration
+    try:
+        words = (await administration.settings(caller_of(interaction))).words
+        not_shown = words[len(_in_form(words)) :]
+        await _change(interaction, name, [*typed.splitlines(), *not_shown], match["seen"])
+    except MemberError as error:
+        await explain_failure(interaction, error)
+        await give_back(interaction, typed)
+        await _show_panel(interaction, name)
 
 
 class ShowHistory(Pressable, template=r"settings:history:(?P<page>\d{1,6})"):
@@ -270,5 +312,5 @@ SETTINGS_ITEMS: tuple[type[Pressable], ...] = (
     BackToSettings,
 )
 SETTINGS_FORMS: dict[re.Pattern[str], Submitted] = {
-    re.compile(r"settings:entered:(?P<name>\w+)"): _entered
+    re.compile(r"settings:entered:(?P<name>\w+):(?P<seen>\w*)"): _entered
 }

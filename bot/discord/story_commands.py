@@ -5,6 +5,8 @@ Each acknowledges, calls one method of the service, and hands the story to the d
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from discord import app_commands
 
 from bot.discord.cards import text_cards
@@ -13,9 +15,12 @@ from bot.discord.rights import POSTING
 from bot.discord.story_form import ask_in_form, pick
 from bot.settings import Length
 from bot.texts import say
+from model.genres import Genre
 
 StoryId = app_commands.Range[int, 1, 2**53 - 1]
 """Discord's integers are those of JavaScript."""
+_WRITING = ("story", "together")
+"""Commands that ask for something new; lists have stories of any genre."""
 MAX_CHOICES, MAX_CHOICE_CHARS = 25, 100
 
 
@@ -58,10 +63,15 @@ async def cancel(interaction: Interaction, id: StoryId | None = None) -> None:
 
 
 async def suggest_genres(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-    """Genres whose name, label or other word has what is typed in it, best matches first."""
-    wanted = typed.strip().casefold()
+    """Genres whose name, label or other word has what is typed in it, best matches first; for a
+    new story those that the community allows."""
+    service, wanted = interaction.client.desk.service, typed.strip().casefold()
+    name = interaction.command.name if interaction.command else ""
+    offered: Iterable[Genre] = service.genres
+    if name in _WRITING:
+        offered = await service.administration.genres(caller_of(interaction))
     ranked = []
-    for order, genre in enumerate(interaction.client.desk.service.genres):
+    for order, genre in enumerate(offered):
         words = [genre.name, genre.label, *genre.aliases]
         if found := [word.casefold() for word in words if wanted in word.casefold()]:
             begins = any(word.startswith(wanted) for word in found)

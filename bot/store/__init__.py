@@ -48,9 +48,15 @@ class StoryStore(Protocol):
     async def community_settings(self, community_id: int) -> CommunitySettings: ...
 
     async def change_setting(
-        self, community_id: int, member_id: int, name: str, value: Any
+        self,
+        community_id: int,
+        member_id: int,
+        name: str,
+        value: Any,
+        before: CommunitySettings | None = None,
     ) -> None:
-        """Keep a setting (its value ready for JSON) and, in the trail, who changed it."""
+        """Keep a setting (its value ready for JSON) and, in the trail, who changed it. With
+        `before`, raises ChangedMeanwhile where its value is not the one in there."""
         ...
 
     async def note_action(

@@ -29,11 +29,17 @@ class CommunityStore:
             return await governance.settings_of(connection, community_id)
 
     async def change_setting(
-        self, community_id: int, member_id: int, name: str, value: Any
+        self,
+        community_id: int,
+        member_id: int,
+        name: str,
+        value: Any,
+        before: CommunitySettings | None = None,
     ) -> None:
+        change = governance.Change(name, value, before)
         async with self._db.write() as connection:
             await governance.change_setting(
-                connection, community_id, member_id, name, value, self._clock()
+                connection, community_id, member_id, change, self._clock()
             )
 
     async def note_action(

@@ -5,6 +5,7 @@ The functions run on a connection that their caller opened; they commit nothing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.community_settings import CommunitySettings
 from bot.domain import AuditEntry, Blocked, Community
+from bot.errors import ChangedMeanwhile
 from bot.store.database import upsert
 from bot.store.rows import is_identity_of
 from bot.store.tables import audit_log, blocks, communities, community_settings, identities
@@ -52,20 +54,29 @@ async def communities_with(
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A setting's new value, ready for JSON."""
+
+    name: str
+    value: Any
+    seen: CommunitySettings | None = None
+    """What whoever changes it saw; None: it does not matter."""
+
+
 async def change_setting(
-    connection: AsyncConnection,
-    community_id: int,
-    member_id: int,
-    name: str,
-    value: Any,
-    now: float,
+    connection: AsyncConnection, community_id: int, member_id: int, change: Change, now: float
 ) -> None:
-    """Keep a setting and who gave it which value instead of which."""
+    """Keep a setting and who gave it which value instead of which. Raises ChangedMeanwhile."""
+    name, value = change.name, change.value
     # One after another, or of two changes at once both would say they found the same value.
     await connection.execute(
         select(communities.c.id).where(communities.c.id == community_id).with_for_update()
     )
-    before = (await settings_of(connection, community_id)).model_dump(mode="json")[name]
+    found = await settings_of(connection, community_id)
+    if change.seen is not None and getattr(change.seen, name) != getattr(found, name):
+        raise ChangedMeanwhile
+    before = found.model_dump(mode="json")[name]
     row = upsert(connection, community_settings).values(
         community_id=community_id, name=name, value=value
     )

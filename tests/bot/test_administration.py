@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 from fakes.core import Core, caller, telling
 
+from bot.administration import mark
+from bot.community_settings import CommunitySettings
 from bot.domain import AuditEntry, Caller
 from bot.errors import (
     AdultsOnly,
     BadPattern,
     BlockedWords,
+    ChangedMeanwhile,
     CoolingDown,
     NotAChoice,
     NotInThisChannel,
@@ -26,6 +30,27 @@ from bot.limits import Limits
 MakeCore = Callable[..., Awaitable[Core]]
 ADA, BEN = caller("ada"), caller("ben")
 BOSS = replace(caller("boss"), is_manager=True)
+
+
+async def test_of_two_changes_of_what_both_saw_one_is_made(core: Core) -> None:
+    desk = core.service.administration
+    seen = mark(await desk.settings(BOSS), "words")
+    told = await asyncio.gather(
+        *(desk.change(BOSS, "words", [word], seen=seen) for word in ("grue", "snark")),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(one, ChangedMeanwhile) for one in told) == 1
+    (made,) = [one for one in told if isinstance(one, CommunitySettings)]
+    assert await desk.settings(BOSS) == made
+    assert len(await desk.history(BOSS)) == 1
+    changed = await desk.change(BOSS, "words", ["grue", "snark"], seen=mark(made, "words"))
+    assert changed.words == ("grue", "snark")
+
+
+async def test_what_a_change_tells_is_what_holds_then(core: Core) -> None:
+    change = core.service.administration.change
+    told = await asyncio.gather(change(BOSS, "length", "short"), change(BOSS, "longest", "medium"))
+    assert ("short", "medium") in [(one.length, one.longest) for one in told]
 
 
 async def test_only_who_manages_the_community_sees_or_changes_anything(core: Core) -> None:

@@ -166,6 +166,11 @@ ERRORS: list[tuple[MemberError, str]] = [
         errors.StoreBusy(),
         "I am too busy to write that down right now, and nothing was changed. Please try again.",
     ),
+    (
+        errors.ChangedMeanwhile(),
+        "Somebody else changed that while you did, and their change holds. "
+        "Look at it, then make yours again.",
+    ),
     (errors.OnlyInServers(), "That works in a server only."),
     (
         errors.BotNeeds(permissions=("permission-embed_links",), channel="stories"),

@@ -82,6 +82,7 @@ error-too-many-tries = Those were too many wrong codes. Please try again in { $m
     [one] a minute
    *[other] { $minutes } minutes
 }.
+error-changed-meanwhile = Somebody else changed that while you did, and their change holds. Look at it, then make yours again.
 error-store-busy = I am too busy to write that down right now, and nothing was changed. Please try again.
 error-stopping = I am just shutting down. Please try again in a minute.
 error-unexpected = Something went wrong on my side, and nothing was lost. Please try again.

@@ -81,6 +81,7 @@ error-too-many-tries = Demasiados códigos incorrectos. Prueba de nuevo dentro d
     [one] un minuto
    *[other] { $minutes } minutos
 }.
+error-changed-meanwhile = Alguien más lo cambió mientras tú lo hacías, y vale su cambio. Míralo y vuelve a hacer el tuyo.
 error-store-busy = Ahora mismo no doy abasto para anotar eso, y no ha cambiado nada. Prueba de nuevo, por favor.
 error-stopping = Me estoy apagando. Prueba de nuevo dentro de un minuto.
 error-unexpected = Algo ha fallado por mi parte, y no se ha perdido nada. Prueba de nuevo, por favor.

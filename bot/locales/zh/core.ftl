@@ -57,6 +57,7 @@ error-platform-taken = 你们双方在 { $platform ->
 } 都已有账号，而一个人在每个平台只能关联一个。/unlink 可以分开。
 error-not-linked = 这个账号没有与其他账号关联。
 error-too-many-tries = 错误的代码太多了。请在 { $minutes } 分钟后再试。
+error-changed-meanwhile = 在你修改时别人已经改过了，以他们的修改为准。请看一下，再重新修改。
 error-store-busy = 现在太忙，没能记下来，也没有任何改动。请再试一次。
 error-stopping = 我正在关闭。请一分钟后再试。
 error-unexpected = 我这边出了问题，没有丢失任何东西。请再试一次。

@@ -18,6 +18,7 @@ from bot.domain import Caller
 from bot.errors import PlatformError, SettingsError
 from bot.settings import Settings
 from bot.wording import COMMANDS, MANAGER_COMMANDS, MORE_COMMANDS
+from model.genres import DEFAULT_GENRES
 
 WALK: dict[str, tuple[dict[str, Any], str, bool]] = {
     "story": ({"genre": "drama"}, "Drama", False),
@@ -67,6 +68,21 @@ async def test_commands_speak_the_members_language(stage: Stage) -> None:
     assert genre["description_localizations"]["zh-CN"] == "哪种故事"
     refused = await stage.fake.slash(stage.ada, stage.channel, "read", locale="es-ES", id=9)
     assert (await refused.message("Aquí no hay ninguna historia n.º 9.")).ephemeral
+
+
+async def test_genres_are_suggested_as_the_community_allows(stage: Stage) -> None:
+    boss, here = await stage.house.store.enter(Caller("discord", "1", "B", str(stage.guild.id)))
+    await stage.house.store.change_setting(here.id, boss.id, "genres", ["drama", "horror"])
+
+    async def suggested(command: str) -> list[str]:
+        offered = await stage.fake.autocomplete(stage.ada, stage.channel, command, "genre", "")
+        return [choice["value"] for choice in offered]
+
+    assert await suggested("story") == await suggested("together") == ["drama", "horror"]
+    assert len(await suggested("top")) == len(DEFAULT_GENRES)  # older stories are there
+    listed = (await stage.do("genres")).text
+    assert "`drama`" in listed
+    assert "`action`" not in listed
 
 
 async def test_what_everybody_reads_is_in_the_servers_language_or_its_choice(stage: Stage) -> None:

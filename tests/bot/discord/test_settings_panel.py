@@ -7,11 +7,12 @@ import itertools
 import pytest
 from fakes.discord import FakeDiscord, Interaction, Message, User
 from fakes.discord_house import Stage, finished
-from fakes.discord_limits import message_problems
+from fakes.discord_limits import TEXT_INPUT, message_problems, walk
 from fakes.discord_state import CATEGORY, MANAGE_GUILD, MEMBER_PERMISSIONS, PUBLIC_THREAD
 
 from bot.community_settings import CommunitySettings
 from bot.discord.settings_panel import NAMES, panel
+from bot.domain import Caller
 from bot.texts import languages
 from model.genres import DEFAULT_GENRES, Genre, GenreTable
 
@@ -70,6 +71,64 @@ async def test_every_setting_is_shown_with_its_default(stage: Stage, boss: User)
         "**Unwelcome words**: those of the bot's operator",
         "**Language**: the community's own",
     ]
+
+
+async def test_two_managers_at_one_list_lose_nothing(
+    stage: Stage, boss: User, fake: FakeDiscord
+) -> None:
+    other = fake.add_user("Other", permissions=MEMBER_PERMISSIONS | MANAGE_GUILD)
+    panels = {user: await opened(stage, user) for user in (boss, other)}
+    forms = {}
+    for user, message in panels.items():
+        await pick(stage, user, message, "words")
+        forms[user] = await (await fake.press(user, message, "✏️")).responded()
+    await fake.modal_submit(forms[boss], value="grue")
+    await fake.until(lambda: "one of your own" in panels[boss].text, "the first list")
+    late = await fake.modal_submit(forms[other], value="wumpus\nsnark")
+    assert (await late.message("Somebody else changed that while you did")).ephemeral
+    assert "wumpus\nsnark" in (await late.message("Your words")).text
+    await fake.until(lambda: "one of your own" in panels[other].text, "the list as it is")
+    await enter(stage, other, panels[other], "words", "grue\nwumpus\nsnark")
+    await fake.until(lambda: "3 of your own" in panels[other].text, "both lists")
+
+
+async def test_a_list_longer_than_its_form_keeps_what_is_not_shown(
+    stage: Stage, boss: User
+) -> None:
+    words = [f"{n:03}{'x' * 90}" for n in range(60)]
+    member, here = await stage.house.store.enter(
+        Caller("discord", str(boss.id), "Boss", str(stage.guild.id))
+    )
+    await stage.house.store.change_setting(here.id, member.id, "words", words)
+    message = await opened(stage, boss)
+    await pick(stage, boss, message, "words")
+    form = await (await stage.fake.press(boss, message, "✏️")).responded()
+    assert form.modal is not None
+    (field,) = [one for one in walk(form.modal["components"]) if one["type"] == TEXT_INPUT]
+    shown = field["value"].splitlines()
+    assert 0 < len(shown) < 60
+    assert shown == words[: len(shown)]
+    await stage.fake.modal_submit(form, value="\n".join(shown[1:]))
+    await stage.fake.until(lambda: "59 of your own" in message.text, "one word less")
+    settings = await stage.house.store.community_settings(here.id)
+    assert list(settings.words) == words[1:]
+
+
+async def test_changes_at_once_are_all_shown(stage: Stage, boss: User) -> None:
+    """Whichever is shown last shows both."""
+    message = await opened(stage, boss)
+    await pick(stage, boss, message, "length")
+    length = message.components
+    await pick(stage, boss, message, "longest")
+    stage.fake.delay("PATCH", "@original", 0.3)
+    await stage.fake.select(boss, message, "settings:set:longest", "medium")
+    message.components = length  # the manager's other finger was as quick
+    second = await stage.fake.select(boss, message, "settings:set:length", "short")
+    await second.responded()
+    edits = len(message.versions)
+    await stage.fake.until(lambda: len(message.versions) == edits + 2, "both are shown")
+    assert "**Usual length**: short" in message.text
+    assert "**Longest story**: medium" in message.text
 
 
 async def test_it_is_offered_in_servers_to_managers(stage: Stage) -> None:
