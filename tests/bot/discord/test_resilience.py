@@ -168,6 +168,40 @@ async def test_a_429_on_an_edit_delays_the_end_but_not_for_ever(stage: Stage) ->
     assert statuses.count(429) == 3
 
 
+async def test_a_storm_of_5xx_delays_the_end_but_not_for_ever(stage: Stage) -> None:
+    stage.house.gate.hold(after_tokens=5)
+    answer = await stage.ask()
+    message = await answer.message("▌")
+    # discord.py tries five times by itself, after pauses of 1, 3, 5 … s.
+    stage.fake.fail_next("PATCH", "@original", 502)
+    stage.fake.fail_next("PATCH", "@original", 503)
+    stage.house.gate.open()
+    await stage.fake.until(lambda: is_finished(message), "the end", 20)
+    statuses = [call.status for call in stage.fake.calls_to("PATCH", "@original")]
+    assert (statuses.count(502), statuses.count(503)) == (1, 1)
+
+
+async def test_a_5xx_on_the_acknowledgement_loses_no_command(stage: Stage) -> None:
+    stage.fake.fail_next("POST", "/callback", 502)
+    assert is_finished(await stage.write())
+
+
+async def test_a_server_the_bot_has_not_heard_of_yet_is_served(stage: Stage) -> None:
+    """Its interaction overtook the event that names it."""
+    guild = stage.fake.add_guild("Brand new")
+    channel = stage.fake.add_channel(guild)
+    asked = await stage.fake.slash(stage.ada, channel, "story", genre="drama")
+    message = await finished(asked)
+    await stage.fake.press(stage.bob, message, "👍")
+    await stage.fake.until(lambda: labels(message)[0] == "👍 1", "the vote")
+    picker = await (await stage.fake.press(stage.bob, message, "Share")).message("Where")
+    await stage.fake.select(stage.bob, picker, "share-to:1", str(channel.id))
+    said = "I need View Channel in #stories"
+    await stage.fake.until(
+        lambda: any(said in m.text.replace("\\", "") for m in stage.fake.messages(channel)), said
+    )
+
+
 async def test_a_final_edit_refused_by_discord_py_itself_is_tried_again(stage: Stage) -> None:
     stage.house.gate.hold(after_tokens=5)
     answer = await stage.ask()
