@@ -92,7 +92,12 @@ class StoryDesk:
             channel = self._client.get_partial_messageable(channel_id)
             on_sent = partial(self._remember, post)
         messages = StoryMessages(
-            channel, [reply.message_id], reply, token_life_s=self._token_life_s, on_sent=on_sent
+            channel,
+            [reply.message_id],
+            reply,
+            token_life_s=self._token_life_s,
+            on_sent=on_sent,
+            awaken=partial(self._awaken, channel_id) if channel_id is not None else None,
         )
         self._follow(story.id, messages, reply.locale)
 
@@ -146,7 +151,18 @@ class StoryDesk:
         """The messages of one showing, reached by their channel."""
         channel = self._client.get_partial_messageable(int(posts[0].channel_id))
         ids = [int(post.message_id) for post in posts]
-        return StoryMessages(channel, ids, on_sent=partial(self._remember, posts[0]))
+        return StoryMessages(
+            channel,
+            ids,
+            on_sent=partial(self._remember, posts[0]),
+            awaken=partial(self._awaken, channel.id),
+        )
+
+    async def _awaken(self, thread_id: int) -> None:
+        """Take a thread out of the archive: what is deleted must go there too."""
+        thread = await self._client.fetch_channel(thread_id)
+        if isinstance(thread, discord.Thread):
+            await thread.edit(archived=False)
 
     async def _remember(self, first: Post, message_id: int) -> None:
         """A page of the story that begins at `first`, which is asked for and shown in any case."""

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 TOKEN_LIFE_S = 15 * 60 - 20
 """A token is good for 15 min (docs: receiving-and-responding); the margin is for the way."""
 _DEAD_TOKEN = {50027, 10015}  # invalid webhook token; unknown webhook
+_ARCHIVED = 50083
 _TOO_MANY_OLD_EDITS = 30046  # edits of a message older than an hour
 _OLD_EDIT_PAUSE_S = 60.0
 
@@ -34,6 +35,7 @@ class StoryMessages:
         reply: the interaction that asked for the story; None after a restart.
         token_life_s: how long its token is good for, from now.
         on_sent: told the id of each further message.
+        awaken: takes the channel, a thread, out of the archive, where nothing can be edited.
     """
 
     def __init__(
@@ -44,8 +46,10 @@ class StoryMessages:
         *,
         token_life_s: float = TOKEN_LIFE_S,
         on_sent: Callable[[int], Awaitable[None]] | None = None,
+        awaken: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._on_sent = on_sent
+        self._awaken = awaken
         self._channel = channel
         self._ids = message_ids
         self._token: Interaction | None = reply.interaction if reply else None
@@ -66,13 +70,21 @@ class StoryMessages:
             if self._channel is None:
                 raise MessageGone("its interaction token died, and the bot is not in the channel")
             if index < len(self._ids):
-                message = self._channel.get_partial_message(self._ids[index])
-                # Unlike its other ways to send, discord.py's edit leaves the client's default out.
-                nobody = discord.AllowedMentions.none()
-                await message.edit(embed=card.embed(), view=card.view(), allowed_mentions=nobody)
+                await self._edit(self._channel.get_partial_message(self._ids[index]), card)
             else:
                 view = card.view() or discord.utils.MISSING
                 await self._sent(await self._channel.send(embed=card.embed(), view=view))
+
+    async def _edit(self, message: discord.PartialMessage, card: Card) -> None:
+        # Unlike its other ways to send, discord.py's edit leaves the client's default out.
+        nobody = discord.AllowedMentions.none()
+        try:
+            await message.edit(embed=card.embed(), view=card.view(), allowed_mentions=nobody)
+        except discord.HTTPException as error:
+            if error.code != _ARCHIVED or self._awaken is None:
+                raise
+            await self._awaken()
+            await message.edit(embed=card.embed(), view=card.view(), allowed_mentions=nobody)
 
     async def _put_by_token(self, token: Interaction, index: int, card: Card) -> bool:
         """False when the token is dead."""

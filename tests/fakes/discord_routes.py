@@ -137,6 +137,7 @@ class Routes:
             ("PATCH", rf"{hook}/messages/(?P<which>[^/]+)", False, "webhook", self._edit_by_token),
             ("DELETE", rf"{hook}/messages/(?P<which>[^/]+)", False, "webhook", self._drop_by_token),
             ("GET", channel, True, "", self._get_channel),
+            ("PATCH", channel, True, "", self._edit_channel),
             ("POST", rf"{channel}/messages", True, "message", self._create_message),
             ("POST", rf"{channel}/threads", True, "message", self._create_post),
             ("GET", message, True, "", self._get_message),
@@ -335,6 +336,14 @@ class Routes:
     def _get_channel(self, call: Call, channel: str) -> tuple[int, Any]:
         return 200, self._channel(channel).json()
 
+    def _edit_channel(self, call: Call, channel: str) -> tuple[int, Any]:
+        """Takes a thread out of the archive, which is all that is asked of it."""
+        place = self._channel(channel)
+        if not place.app_permissions & SEND_IN_THREADS:
+            raise ApiError(403, 50013, "Missing Permissions")
+        place.archived = call.body["archived"]
+        return 200, place.json()
+
     def _create_message(self, call: Call, channel: str) -> tuple[int, Any]:
         place = self._channel(channel)
         needed = SEND_IN_THREADS if place.kind == PUBLIC_THREAD else SEND_MESSAGES
@@ -378,6 +387,8 @@ class Routes:
 
     def _edit_message(self, call: Call, channel: str, message: str) -> tuple[int, Any]:
         found = self._channel_message(channel, message)
+        if found.channel.archived:
+            raise ApiError(400, 50083, "Thread is archived")
         if found.author is not self.bot:
             raise ApiError(403, 50005, "Cannot edit a message authored by another user")
         self._check_edit(found, call)

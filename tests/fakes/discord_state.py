@@ -194,6 +194,8 @@ class Channel:
     applied_tags: list[str] = field(default_factory=list)
     """Of a forum's post."""
     wants_tag: bool = False
+    archived: bool = False
+    """A thread in which nothing can be edited."""
 
     def json(self) -> dict[str, Any]:
         shared = {"id": str(self.id), "type": self.kind, "flags": 0, "last_message_id": None}
@@ -216,7 +218,7 @@ class Channel:
         }
 
     def _thread_json(self) -> dict[str, Any]:
-        state = {"archived": False, "locked": False, "auto_archive_duration": 1440}
+        state = {"archived": self.archived, "locked": False, "auto_archive_duration": 1440}
         counts = dict.fromkeys(("message_count", "member_count", "total_message_sent"), 1)
         return counts | {
             "parent_id": str(self.parent.id if self.parent else self.id),

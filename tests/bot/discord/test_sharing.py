@@ -85,6 +85,18 @@ async def test_a_forum_gets_a_post_of_its_own(stage: Stage) -> None:
     await stage.fake.until(lambda: "This story was deleted." in copy.text, "the copy")
 
 
+async def test_a_post_in_the_archive_loses_a_deleted_story_too(stage: Stage) -> None:
+    forum = stage.fake.add_channel(stage.guild, "library", kind=FORUM)
+    await stage.start()
+    message = await stage.write(prompt="The lamp")
+    await share(stage, message, forum)
+    (post,) = [one for one in stage.fake.world.channels.values() if one.parent is forum]
+    (copy,) = stage.fake.messages(post)
+    post.archived = True
+    await delete(stage, stage.ada, message)
+    await stage.fake.until(lambda: "This story was deleted." in copy.text, "the copy")
+
+
 @pytest.mark.parametrize(("wanted", "applied"), [(True, ["2"]), (False, [])])
 async def test_a_forum_that_wants_a_tag_gets_one_that_anybody_may_put_on(
     stage: Stage, wanted: bool, applied: list[str]
