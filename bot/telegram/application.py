@@ -45,6 +45,7 @@ from bot.telegram.deep_links import Route, follow
 from bot.telegram.error_handler import on_error
 from bot.telegram.gazette import GazetteDesk
 from bot.telegram.held_votes import HeldVotesPanel
+from bot.telegram.in_order import InOrder
 from bot.telegram.inline_mode import InlineMode
 from bot.telegram.linking import LinkHandlers
 from bot.telegram.live_stories import LiveStories, Pace
@@ -170,7 +171,7 @@ class TelegramPlatform:
             .base_url(f"{self._api_url}/bot")
             .base_file_url(f"{self._api_url}/file/bot")
             .rate_limiter(limiter)
-            .concurrent_updates(CONCURRENT_UPDATES)
+            .concurrent_updates(InOrder(CONCURRENT_UPDATES))
             .updater(None)
             .job_queue(None)
             .build()

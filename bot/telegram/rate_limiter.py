@@ -28,6 +28,8 @@ from telegram._utils.types import JSONDict
 from telegram.error import RetryAfter, TelegramError
 from telegram.ext import BaseRateLimiter
 
+from bot.telegram.in_order import answer_is_in_line
+
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
@@ -256,6 +258,7 @@ class TelegramRateLimiter(BaseRateLimiter[Urgency]):
         return await self._send(chat, urgency, partial(callback, *args, **kwargs))
 
     async def _send(self, chat: _Chat, urgency: Urgency, call: Callable[[], Awaitable[T]]) -> T:
+        answer_is_in_line()  # from the next line on, before anybody else can run
         for tries_left in reversed(range(self._limits.max_tries)):
             async with chat.line.turn(urgency), self._overall.room(urgency):
                 try:

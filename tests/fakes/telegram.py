@@ -418,6 +418,12 @@ class FakeTelegram:
         """Answer the next calls of `method` this late (in real seconds)."""
         self._faults.plan(Fault(method, "delay", delay_s=seconds, times=times))
 
+    def hold_next(self, method: str) -> asyncio.Event:
+        """Do not answer the next call of `method` until the event is set."""
+        fault = Fault(method, "hold")
+        self._faults.plan(fault)
+        return fault.go_on
+
     def drop_next(self, method: str, *, times: int = 1, done: bool = False) -> None:
         """Cut the connection on the next calls of `method`; with `done`, after carrying it out."""
         self._faults.plan(Fault(method, "lose_answer" if done else "drop", times=times))
@@ -463,6 +469,8 @@ class FakeTelegram:
     async def _befall(self, http: web.Request, fault: Fault) -> None:
         if fault.kind == "delay":
             await asyncio.sleep(fault.delay_s)
+        elif fault.kind == "hold":
+            await fault.go_on.wait()
         elif fault.kind == "drop":
             cut(http)
             raise ApiError(500, "connection dropped")

@@ -1,6 +1,7 @@
 """A whole house with a Telegram door: real PTB, service, queue, worker and SQLite; scripted words.
 
-Time runs fifty times as fast for the bot's pacing and the fake's limits alike.
+Time runs fifty times as fast, if a test does not say otherwise, for the bot's pacing and the
+fake's limits alike.
 """
 
 from __future__ import annotations
@@ -149,12 +150,21 @@ async def _first(event: Awaitable[object], running: asyncio.Task[None]) -> None:
 
 
 @pytest.fixture
-async def street(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Street]:
+def speed() -> float:
+    """How many times as fast as ours time runs. A test may have it run slower, by `parametrize`,
+    where a minute must be longer than what a busy machine needs."""
+    return 50.0
+
+
+@pytest.fixture
+async def street(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speed: float
+) -> AsyncIterator[Street]:
     """A database and a fake Telegram; at the end nothing Telegram forbids may have happened."""
     monkeypatch.setenv("PTB_TIMEDELTA", "1")
     url = f"sqlite:///{tmp_path / 'stories.db'}"
     await upgrade(url)
-    clock = FastClock(50.0)
+    clock = FastClock(speed)
     async with FakeTelegram(clock=clock) as telegram:
         yield Street(telegram, clock, url, Pen())
         assert telegram.floods == []

@@ -40,6 +40,7 @@ async def test_a_token_revoked_while_polling_ends_the_platform(street: Street) -
             await house.running
 
 
+@pytest.mark.parametrize("speed", [5.0])  # three conflicts in a minute are one
 async def test_another_process_on_the_same_token_is_named(street: Street) -> None:
     fake = street.telegram
 

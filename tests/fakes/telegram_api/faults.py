@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,11 +15,13 @@ class Fault:
     """Something to happen to the next `times` calls of `method` that `when` picks."""
 
     method: str
-    kind: Literal["error", "delay", "drop", "lose_answer"]
+    kind: Literal["error", "delay", "hold", "drop", "lose_answer"]
     error_code: int = 0
     description: str = ""
     parameters: dict[str, int] = field(default_factory=dict)
     delay_s: float = 0.0
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when what is held may go on."""
     times: int = 1
     when: Callable[[Params], object] = lambda params: True
 
