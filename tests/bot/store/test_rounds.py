@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.domain import NewStory, Provenance, Round, Status, Story, Turn
+from bot.domain import Caller, NewStory, Provenance, Round, Status, Story, Turn
 from bot.errors import (
     AlreadyEnded,
     MemberError,
@@ -274,3 +274,25 @@ async def test_forgetting_while_adding(house: House, forget_first: bool) -> None
     told = await asyncio.gather(*acts[:: -1 if forget_first else 1], return_exceptions=True)
     assert all(not isinstance(one, Exception) or isinstance(one, MemberError) for one in told)
     assert "bell" not in (await row(house, story_id)).text
+
+
+async def test_lines_go_with_whoever_is_linked_and_parted(house: House) -> None:
+    story_id = await begun(house)
+    await model_adds(house, story_id)
+    await add(house, "bob", story_id, "A bell rang.")
+    await house.store.end_round(story_id)
+    here, _ = await house.enter("bob")
+    there, _ = await house.store.enter(Caller("discord", "bob@discord", "Bob D.", "server"))
+    await house.store.cast_vote(there.id, story_id, 1)
+    await house.store.offer_link(here, "code", 600.0)
+    one = await house.store.redeem_link(there.id, "code")
+    story = await row(house, story_id)
+    assert (story.tally.ups, story.co_authors) == (0, ("bob",))
+    with pytest.raises(OwnStory):
+        await house.store.cast_vote(one.id, story_id, 1)
+    linked, _ = await house.store.enter(Caller("discord", "bob@discord", "Bob D.", "server"))
+    await house.store.unlink(linked)
+    apart, _ = await house.store.enter(Caller("discord", "bob@discord", "Bob D.", "server"))
+    assert (await house.store.export_member(apart.id))["lines"] == []
+    assert len((await house.store.export_member(await house.member("bob")))["lines"]) == 1
+    assert (await row(house, story_id)).co_authors == ("bob",)
