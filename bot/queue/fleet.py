@@ -32,7 +32,7 @@ from model.engine import EngineInfo, GenerationFailed
 
 log = logging.getLogger(__name__)
 
-RESULT_TTL_S = 600
+RESULT_TTL_S = 120
 """How long Redis keeps what became of a delivery."""
 MISSES = 3
 """Looks at which a job is in nobody's hands before it is sent back."""
