@@ -22,8 +22,11 @@ BLOCK = 32
 """Outputs of a product that are computed together: two registers of 16 numbers."""
 _LANES = 16
 
-FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
+_FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
 """All but "no NaN" and "no infinity": a story whose numbers overflow must be seen to."""
+njit = numba.njit(fastmath=_FASTMATH)
+inlined = numba.njit(fastmath=_FASTMATH, forceinline=True)
+"""Numbers which the caller knows when it is compiled are known inside, too."""
 
 _FLOAT, _INT32, _INT64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 _FLOATS, _INTS = ir.VectorType(_FLOAT, _LANES), ir.VectorType(_INT32, _LANES)
@@ -95,18 +98,14 @@ integers = _pointer(types.CPointer(types.int64), _INT64)
 raw = _pointer(types.voidptr, ir.IntType(8))
 
 
-@intrinsic
-def ask_for(_context: Any, address: Any) -> Any:
-    """Have the cache line at `address` fetched, for later."""
-
-    def code(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        _prefetch(builder, arguments[0])
-        return _target.get_dummy_value()
-
-    return types.void(types.int64), code
+@njit
+def behind(address, n_bytes):
+    """The next address at a cache line of its own."""
+    return (address + n_bytes + 63) // 64 * 64
 
 
 def _prefetch(builder: Any, address: Any) -> None:
+    """Have a cache line fetched into the second cache; any address will do."""
     kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, _INT32, _INT32, _INT32])
     prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
     read, near, data = (ir.Constant(_INT32, value) for value in (0, 2, 1))
@@ -160,7 +159,7 @@ def _two_to_the(_context: Any, whole: Any) -> Any:
     return types.float32(types.float32), code
 
 
-@numba.njit(inline="always", fastmath=FASTMATH)
+@numba.njit(inline="always", fastmath=_FASTMATH)
 def exponential(x):
     """e**x to seven digits, in operations that LLVM does 16 at a time; NaN stays NaN.
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from model.architecture import Architecture, Weights
+from model.cpu.attention import PAGE, head_bytes
 from model.cpu.compiler import BLOCK, team
-from model.cpu.kernels import ACTIVATIONS, LAYER, PAGE, PLAN, head_bytes, pass_kernel, version
+from model.cpu.kernels import ACTIVATIONS, LAYER, PLAN, pass_kernel, version
 from model.cpu.pages import Pages
 from model.decoder import Piece
 from model.engine import Precision
