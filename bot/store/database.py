@@ -218,11 +218,13 @@ class Database:
             await connection.rollback()
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """All of the block or none of it; on disk when the block is left."""
-        begin = self._writer.begin if self._group is None else self._group.write
+    async def write(self, *, brief: bool = False) -> AsyncIterator[AsyncConnection]:
+        """All of the block or none of it; on disk when the block is left. `brief`: it touches a
+        few rows, found by their keys."""
+        group = self._group
+        begin = self._writer.begin() if group is None else group.write(brief=brief)
         with runtime_errors(self.url):
-            async with begin() as connection:
+            async with begin as connection:
                 yield connection
 
     @asynccontextmanager

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import exc
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -31,6 +32,7 @@ class _Turn:
 
     begun: asyncio.Future[AsyncConnection] = field(default_factory=asyncio.Future)
     """The connection, from now on this writer's."""
+    is_brief: bool = False
     is_first: bool = False
     """In its transaction: there is nobody before it whose changes a savepoint would keep."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -53,7 +55,7 @@ class _TakenBack(Exception):
 
 
 class GroupCommit:
-    """`engine` has one connection and begins with BEGIN IMMEDIATE."""
+    """`engine` has one connection, of `sqlite_driver`, and begins with BEGIN IMMEDIATE."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -61,13 +63,14 @@ class GroupCommit:
         self._serving: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self, *, brief: bool = False) -> AsyncIterator[AsyncConnection]:
         """All of the block or none of it; on disk when the block is left.
 
+        A `brief` one touches a few rows: its statements run on the event loop's own thread.
         Raises sqlalchemy.exc.TimeoutError where the line is too long, and whatever the database
         raises at the common commit.
         """
-        turn = _Turn()
+        turn = _Turn(is_brief=brief)
         self._line.append(turn)
         if self._serving is None:
             self._serving = asyncio.create_task(self._serve())
@@ -112,10 +115,13 @@ class GroupCommit:
     async def _let_write(self, connection: AsyncConnection, group: list[_Turn]) -> None:
         """One after another; `group` holds those whose changes stand."""
         ends = asyncio.get_running_loop().time() + GROUP_S
+        driver: Any = (await connection.get_raw_connection()).driver_connection
         while (turn := self._next()) is not None:
             turn.is_first = not group
+            driver.is_brief = turn.is_brief
             turn.begun.set_result(connection)
             await turn.ended.wait()
+            driver.is_brief = False
             if turn.broke is not None:
                 raise turn.broke
             if not turn.has_failed:

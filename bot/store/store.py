@@ -314,7 +314,7 @@ class SqlStore(CommunityStore, PersonStore, RoundStore):
         account_made_at: float | None = None,
     ) -> Tally:
         ballot = votes.Ballot(member_id, story_id, value, guard, account_made_at)
-        async with self._db.write() as connection:
+        async with self._db.write(brief=True) as connection:
             return await votes.cast_vote(connection, ballot, self._clock())
 
     async def vote_of(self, member_id: int, story_id: int) -> VoteValue:

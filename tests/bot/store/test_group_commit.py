@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import event, text
@@ -40,10 +40,11 @@ async def write(
     name: str,
     *,
     fails: bool = False,
+    brief: bool = False,
     until: asyncio.Event | None = None,
 ) -> None:
     """A transaction that keeps a note."""
-    async with house.store._db.write() as connection:
+    async with house.store._db.write(brief=brief) as connection:
         await connection.execute(
             text("INSERT INTO notes (key, value) VALUES (:name, :name)"), {"name": name}
         )
@@ -77,12 +78,13 @@ async def test_who_is_alone_commits_at_once(sqlite_house: House) -> None:
     assert counted == ["commit"] * 3
 
 
+@pytest.mark.parametrize("brief", ["", "ac", "abcd"])
 @pytest.mark.parametrize("failing", ["a", "b", "d", "abcd"])
 async def test_one_that_fails_takes_back_its_own_changes_alone(
-    sqlite_house: House, failing: str
+    sqlite_house: House, failing: str, brief: str
 ) -> None:
     results = await asyncio.gather(
-        *(write(sqlite_house, name, fails=name in failing) for name in "abcd"),
+        *(write(sqlite_house, name, fails=name in failing, brief=name in brief) for name in "abcd"),
         return_exceptions=True,
     )
     failed = [name for name, result in zip("abcd", results, strict=True) if result is not None]
@@ -155,3 +157,23 @@ async def test_who_cannot_begin_is_told_with_all_who_waited(
     assert [type(result) for result in results] == [StoreBusy] * 3
     await write(sqlite_house, "d")
     assert await kept(sqlite_house) == ["0", "d"]
+
+
+async def test_a_brief_writer_never_goes_to_the_thread_and_others_do(sqlite_house: House) -> None:
+    driver: Any = None
+    async with sqlite_house.store._db.write() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+    rounds: list[str] = []
+    go_there = driver._execute
+
+    async def counted(function: Any, *arguments: Any) -> Any:
+        rounds.append(str(arguments[:1]))
+        return await go_there(function, *arguments)
+
+    driver._execute = counted
+    await write(sqlite_house, "a")
+    assert sum("INSERT" in sql for sql in rounds) == 1
+    rounds.clear()
+    await write(sqlite_house, "b", brief=True)
+    assert not any("INSERT" in sql for sql in rounds)
+    assert await kept(sqlite_house) == ["a", "b"]
