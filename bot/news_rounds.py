@@ -83,7 +83,10 @@ class NewsRounds:
             await post(due)
         except NotPosted as error:
             log.warning(
-                "channel %s of %s could not be posted in: %s", due.channel_id, self._platform, error
+                "channel %s of %s could not be posted in: %s",
+                due.channel_id,
+                self._platform.capitalize(),
+                error,
             )
             self._resting[where] = self._clock() + REST_S
             return False

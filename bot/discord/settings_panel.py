@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 
 import discord
 
+from bot import wording
 from bot.administration import mark
 from bot.community_settings import MAX_CHOSEN, CommunitySettings
 from bot.discord.cards import Button, Card, Menu, Option, Picker
@@ -40,13 +41,10 @@ from bot.discord.replies import (
 from bot.discord.rights import chosen_target
 from bot.domain import AuditEntry
 from bot.errors import MemberError
-from bot.texts import languages, say
-from bot.wording import setting_value
+from bot.texts import say
 from model.genres import GenreTable
 
 NAMES = tuple(CommunitySettings.model_fields)
-LENGTHS = ("short", "medium", "long")
-DIGESTS = ("off", "day", "week")
 HISTORY = 10
 """Entries on one page."""
 OWN_LANGUAGE = "-"
@@ -110,26 +108,16 @@ def _editor(name: str, value: Any, genres: GenreTable, locale: str) -> Menu | Pi
         offered = [(genre.name, genre.label) for genre in genres][:MAX_CHOSEN]
         now, least, most = value, 0, len(offered)
     else:
-        offered, now, least, most = _choices(name, locale), (_word(value),), 1, 1
+        choices = wording.setting_choices(name, locale)
+        offered = [(word or OWN_LANGUAGE, label) for word, label in choices]
+        now, least, most = (_word(value),), 1, 1
     options = tuple(Option(key, label, is_chosen=key in now) for key, label in offered)
     return Menu(custom_id, about, options, least, most)
 
 
-def _choices(name: str, locale: str) -> list[tuple[str, str]]:
-    """The words to choose from, and how to say them."""
-    if name == "language":
-        spoken = [(language, say("language-name", language)) for language in languages()]
-        return [(OWN_LANGUAGE, say("setting-default-language", locale)), *spoken]
-    if isinstance(getattr(CommunitySettings(), name), bool):
-        return [(word, say(f"setting-{word}", locale)) for word in ("no", "yes")]
-    if name == "digest":
-        return [(word, say(f"digest-{word}", locale)) for word in DIGESTS]
-    return [(word, say(f"length-{word}", locale)) for word in LENGTHS]
-
-
 def _word(value: bool | str) -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return wording.YES if value else wording.NO
     return value or OWN_LANGUAGE
 
 
@@ -141,7 +129,7 @@ def shown(name: str, value: Any, genres: GenreTable, locale: str) -> str:
         return ", ".join(f"<@&{one}>" for one in value)
     if name in _TARGETS and value:
         return f"<#{value}>"
-    said = setting_value(name, value, genres, locale)
+    said = wording.setting_value(name, value, genres, locale)
     return escape(said) if name == "genres" and value else said
 
 
@@ -149,7 +137,15 @@ def history_card(
     entries: Sequence[AuditEntry], page: int, genres: GenreTable, locale: str, *, more: bool
 ) -> Card:
     """One page of who changed what, newest first."""
-    lines = [f"<t:{round(entry.at)}:f> {_sentence(entry, genres, locale)}" for entry in entries]
+
+    def value(name: str, kept: Any) -> str:
+        return shown(name, kept, genres, locale)
+
+    lines = [
+        f"<t:{round(entry.at)}:f> "
+        + wording.audit(entry, locale, value, name_of=escape, member="<@{}>".format)
+        for entry in entries
+    ]
     buttons = [Button("settings:back", say("button-back", locale), "↩️")]
     if page:
         buttons.append(Button(f"settings:history:{page - 1}", say("button-newer", locale), "◀️"))
@@ -157,25 +153,6 @@ def history_card(
         buttons.append(Button(f"settings:history:{page + 1}", say("button-older", locale), "▶️"))
     text = "\n".join(lines) or say("audit-nothing", locale)
     return Card(text, say("audit-title", locale), buttons=tuple(buttons))
-
-
-def _sentence(entry: AuditEntry, genres: GenreTable, locale: str) -> str:
-    actor = escape(entry.actor or say("story-author-forgotten", locale))
-    if "story" in entry.details:
-        return say(f"audit-{entry.action}", locale, actor=actor, id=entry.details["story"])
-    if "member" in entry.details:
-        blocked = entry.details["member"]
-        member = f"<@{blocked}>" if blocked else say("story-author-forgotten", locale)
-        return say(f"audit-{entry.action}", locale, actor=actor, member=member)
-    name = entry.details["name"]
-    return say(
-        "audit-setting",
-        locale,
-        actor=actor,
-        setting=say(f"setting-{name}", locale),
-        before=shown(name, entry.details["before"], genres, locale),
-        after=shown(name, entry.details["after"], genres, locale),
-    )
 
 
 # -- what can be done with it ------------------------------------------------------------------

@@ -66,7 +66,7 @@ async def test_a_channel_that_refuses_is_left_in_peace_for_an_hour(
     board.clock.now += REST_S - 1
     await board.rounds.go_round()
     assert (board.tries, board.posted) == (1, [])
-    assert caplog.messages == ["channel 7 of console could not be posted in: it rains"]
+    assert caplog.messages == ["channel 7 of Console could not be posted in: it rains"]
     board.clock.now += 2
     await board.rounds.go_round()
     assert len(board.posted) == 1

@@ -35,7 +35,7 @@ async def hall(stage: Stage, **how: Any) -> Channel:
 
 
 async def due(stage: Stage) -> None:
-    await stage.house.platform.bot.gazette.post_what_is_due()
+    await stage.house.platform.bot.gazette.rounds.go_round()
 
 
 async def want_digest(stage: Stage, channel: Channel) -> None:

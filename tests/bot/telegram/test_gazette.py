@@ -173,7 +173,7 @@ async def test_a_channel_that_shuts_the_bot_out_is_told_to_the_operator_and_trie
         fake.demote(fake.bot, channel)
         await news.type("hall_votes", "1")
         async with patience(15):
-            while f"{channel.id} of telegram could not be posted in" not in caplog.text:
+            while f"{channel.id} of Telegram could not be posted in" not in caplog.text:
                 await asyncio.sleep(0.01)
     fake.promote(fake.bot, channel, "can_post_messages")
     async with news.street.house():
