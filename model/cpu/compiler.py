@@ -59,13 +59,13 @@ def team() -> Any:
 
     The pool must be the same one: two would fight for the cores.
     """
-    library = ctypes.CDLL(None)  # torch has loaded its own
     try:
+        library = ctypes.CDLL(None)  # torch has loaded its own
         run = library.GOMP_parallel
         for name in ("omp_get_thread_num", "omp_get_num_threads", "GOMP_barrier"):
             address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
             llvmlite.binding.add_symbol(name, address)
-    except AttributeError:
+    except (AttributeError, OSError, TypeError):  # another OpenMP, or another system
         return None
     run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
     run.restype = None
