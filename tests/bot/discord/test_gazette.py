@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fakes.discord import FakeDiscord, User
 from fakes.discord_house import Stage, is_finished, labels
-from fakes.discord_state import MANAGE_GUILD, MEMBER_PERMISSIONS, Channel
+from fakes.discord_state import FORUM, MANAGE_GUILD, MEMBER_PERMISSIONS, Channel
 
 from bot.domain import Caller
 
@@ -84,6 +84,20 @@ async def test_a_liked_story_is_posted_in_the_hall_once(stage: Stage) -> None:
     await stage.start()
     await due(stage)
     assert len(stage.fake.messages(channel)) == 1
+
+
+async def test_in_a_forum_each_is_a_post_of_its_own(stage: Stage) -> None:
+    forum = await hall(stage, kind=FORUM)
+    story = await stage.write(title="The Lamp")
+    await want_digest(stage, forum)
+    await choose(stage, hall_channel=str(forum.id), hall_votes=1)
+    await stage.fake.press(stage.bob, story, "👍")
+    await stage.fake.until(lambda: labels(story)[0] == "👍 1", "the vote")
+    for _ in range(2):
+        await due(stage)
+    posts = [one for one in stage.fake.world.channels.values() if one.parent is forum]
+    assert [post.name for post in posts] == ["The best of the day", "The Lamp"]
+    assert [len(stage.fake.messages(post)) for post in posts] == [1, 1]
 
 
 async def test_where_the_bot_may_not_post_it_says_so_and_rests(
