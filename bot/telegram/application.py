@@ -22,6 +22,7 @@ from telegram import (
     BotCommandScope,
     BotCommandScopeAllChatAdministrators,
     BotCommandScopeDefault,
+    MenuButtonCommands,
     Update,
 )
 from telegram.error import TelegramError
@@ -217,6 +218,7 @@ class TelegramPlatform:
         if await self._service.note(COMMANDS_NOTE) == note:
             return
         try:
+            await app.bot.set_chat_menu_button(menu_button=MenuButtonCommands())
             for language in told:
                 await _introduce(app, language)
         except TelegramError as error:

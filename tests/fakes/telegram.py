@@ -217,7 +217,14 @@ class FakeTelegram:
         )
         return self._arrive(message)
 
-    async def send_photo(self, user: FakeUser, chat: FakeChat, caption: str = "") -> FakeMessage:
+    async def send_photo(
+        self,
+        user: FakeUser,
+        chat: FakeChat,
+        caption: str = "",
+        *,
+        reply_to: FakeMessage | None = None,
+    ) -> FakeMessage:
         """`user` sends a picture."""
         message = FakeMessage(
             chat=chat,
@@ -226,6 +233,7 @@ class FakeTelegram:
             text=caption,
             entities=find_entities(caption, []),
             is_photo=True,
+            reply_to=reply_to.message_id if reply_to else None,
             at=self._clock(),
         )
         return self._arrive(message)

@@ -114,6 +114,8 @@ async def test_commands_are_published_only_when_they_changed(
     }
     lists = 2 * len(languages())
     assert len(fake.calls("setMyCommands")) == lists
+    assert fake.methods.menu_button == "commands"
+    assert len(fake.calls("setChatMenuButton")) == 1
     assert set(fake.methods.descriptions) == {
         (kind, "" if language == DEFAULT else language)
         for kind in ("description", "short_description")

@@ -61,6 +61,9 @@ async def test_an_opening_of_ones_own_is_typed_in_a_reply(street: Street) -> Non
         sent = fake.calls("sendMessage")[-1].params["reply_markup"]
         assert sent == {"force_reply": True, "selective": True}
     async with street.house():
+        picture = await fake.send_photo(ann, group, "look", reply_to=question)
+        await group.wait_for(lambda m: m.text == "Please reply with words.", after=picture)
+        await fake.send_photo(ann, group, reply_to=picker)  # to no question: members' talk
         long = await fake.say(ann, group, "x" * 700, reply_to=question)
         await group.wait_for(lambda m: "has 700 characters" in m.text, after=long)
         opening = "A door.\nIt opened.\n" + "Nobody came. " * 40
@@ -68,6 +71,7 @@ async def test_an_opening_of_ones_own_is_typed_in_a_reply(street: Street) -> Non
         story = await group.wait_for(lambda m: m.has_button("👍"), after=said)
         assert story.text.startswith("The Keeper\n#1 · horror by Ann")
         assert "Nobody came. " * 39 in story.text
+    assert len([m for m in group.bot_messages if m.text == "Please reply with words."]) == 1
 
 
 async def test_only_the_groups_genres_are_offered(street: Street, house: House) -> None:

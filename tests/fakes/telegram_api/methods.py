@@ -87,6 +87,7 @@ class Methods:
         """By scope (as text) and language code."""
         self.descriptions: dict[tuple[str, str], str] = {}
         """The bot's, long and short, by kind and language code."""
+        self.menu_button = ""
         self.on_answer: Callable[[CallbackQuery], None] = lambda query: None
         self.inline: dict[str, FakeMessage] = {}
         """Messages that members sent by inline mode, by id."""
@@ -112,6 +113,7 @@ class Methods:
             "setMyCommands": self._set_my_commands,
             "getMyCommands": self._get_my_commands,
             "deleteMyCommands": self._delete_my_commands,
+            "setChatMenuButton": self._set_chat_menu_button,
             "setMyDescription": self._set_my_description,
             "setMyShortDescription": self._set_my_short_description,
         }
@@ -400,6 +402,10 @@ class Methods:
 
     def _get_my_commands(self, params: Params, files: Files) -> list[Params]:
         return self.commands.get(self._commands_key(params), [])
+
+    def _set_chat_menu_button(self, params: Params, files: Files) -> bool:
+        self.menu_button = params["menu_button"]["type"]
+        return True
 
     def _set_my_description(self, params: Params, files: Files) -> bool:
         return self._describe("description", params)
