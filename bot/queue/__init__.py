@@ -166,8 +166,9 @@ def open_queue(url: str, *, max_waiting: int = 200, model: str = "default") -> S
         try:
             from bot.queue.redis import RedisQueue
         except ModuleNotFoundError as error:
+            library = (error.name or "").partition(".")[0]
             raise SettingsError(
-                f"QUEUE_URL is {transport}://, and the library {error.name} is not installed: "
+                f"QUEUE_URL is {transport}://, and the library {library} is not installed: "
                 "pip install 'cliffhanger[redis]'"
             ) from None
         return RedisQueue(url, max_waiting, model)
