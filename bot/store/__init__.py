@@ -105,7 +105,8 @@ class StoryStore(Protocol):
         ...
 
     async def keep_story(self, story_id: int, moderator_id: int) -> None:
-        """Show a story again for good, its reports taken as looked at; noted in the trail."""
+        """Show a story again for good, its reports taken as looked at; noted in the trail. Raises
+        StoryNotFound."""
         ...
 
     async def count_held(self, community_id: int) -> int:

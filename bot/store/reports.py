@@ -128,11 +128,18 @@ async def _reasons(connection: AsyncConnection, story_id: int) -> tuple[str, ...
 async def keep_story(
     connection: AsyncConnection, story_id: int, moderator_id: int, now: float
 ) -> None:
-    """Show a story again, and take its reports as looked at."""
+    """Show a story again, and take its reports as looked at. Raises StoryNotFound, also where
+    another moderator deleted it meanwhile."""
+    kept = await connection.execute(
+        update(stories)
+        .where(stories.c.id == story_id, stories.c.status != Status.DELETED)
+        .values(hidden=False)
+    )
+    if not kept.rowcount:
+        raise StoryNotFound(id=story_id)
     await connection.execute(
         update(reports).where(reports.c.story_id == story_id).values(settled=True)
     )
-    await connection.execute(update(stories).where(stories.c.id == story_id).values(hidden=False))
     await note_decision(connection, story_id, moderator_id, "keep", now)
 
 

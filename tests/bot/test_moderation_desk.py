@@ -47,6 +47,18 @@ async def test_a_story_reported_often_is_hidden_until_a_moderator_keeps_it(core:
     assert await desk.case(MOD, 0) == (None, 0, 0)
 
 
+async def test_of_two_moderators_at_one_case_the_first_decides(core: Core) -> None:
+    story = await core.finished()
+    await core.service.moderation.report(BEN, story.id)
+    await core.service.delete(MOD, story.id)
+    with pytest.raises(StoryNotFound):
+        await core.service.moderation.keep(replace(caller("other"), is_moderator=True), story.id)
+    with pytest.raises(StoryNotFound):
+        await core.service.delete(MOD, story.id)
+    trail = await core.service.administration.history(BOSS)
+    assert [entry.action for entry in trail] == ["delete"]
+
+
 async def test_only_moderators_of_the_place_decide(core: Core) -> None:
     desk = core.service.moderation
     story = await core.finished()
