@@ -45,6 +45,16 @@ def test_it_says_what_the_model_says(kind: str) -> None:
     assert decoder_gap(model, fast(model)) < 1e-5
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_so_it_does_in_the_operations_a_gpu_has(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """bfloat16, and nothing that only a CPU has: what runs on a GPU, as far as it can be tried."""
+    monkeypatch.setattr("model.linears._has_onednn", lambda: False)
+    model = random_model(*KINDS[kind])
+    for parameter in model.parameters():
+        parameter.data = parameter.data.bfloat16().float()
+    assert decoder_gap(model, fast(model, "bfloat16")) < 0.05
+
+
 @pytest.mark.parametrize("kind", OTHERS)
 def test_what_it_cannot_run_it_does_not_claim(kind: str) -> None:
     assert architecture_of(random_model(*OTHERS[kind])) is None
