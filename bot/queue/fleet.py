@@ -276,8 +276,10 @@ class Fleet:
         elif record.status in TERMINAL_STATUSES:
             if record.result is not None:
                 self._hear(record.result)
-            if not delivery.has_ended:
-                delivery.fail(SentBack("its worker left no word"))
+            if not delivery.has_ended and record.status is Status.ABORTED:
+                delivery.fail(SentBack("its worker left"))
+            elif not delivery.has_ended:  # and would not be by the next one of that version
+                delivery.fail(GenerationFailed("its worker's word on it cannot be read"))
         elif record.worker_id is not None:
             # Perhaps it joined after the list of workers was read: judged from the next look on.
             if record.worker_id == delivery.worker and self._worker_pulse.is_lost(delivery.worker):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import secrets
 import shutil
@@ -19,12 +20,14 @@ from pathlib import Path
 import pytest
 from fakes.core import PATIENCE_S, eventually
 from redis import Redis
+from saq.job import Status
 from saq.queue.redis import RedisQueue as Saq
 from servers.redis import WHY_SKIPPED, RedisServer, is_installed
 
 from bot.errors import OperatorError, SettingsError
-from bot.queue import Job, JobUpdate, StoryQueue, open_queue
-from bot.queue.wire import Report, decode
+from bot.queue import Job, JobUpdate, StoryQueue, open_queue, pulse
+from bot.queue.pulse import LOOK_S
+from bot.queue.wire import Announcement, Report, decode, encode
 from model.engine import EngineInfo, GenerationRequest
 
 INFO = EngineInfo("pen", "1", None, 0, 100, "hand", "ink", True)
@@ -246,3 +249,77 @@ async def test_two_bots_share_a_worker_and_neither_starves(url: str, model: str)
         for n in range(21, 31):
             assert (await last_of(two, n)).event == "finished"
         assert sorted(quill.taken) == [*range(1, 13), *range(21, 31)], "each once"
+
+
+# -- jobs on their way -----------------------------------------------------------------------------
+@asynccontextmanager
+async def idler(url: str, model: str) -> AsyncIterator[Redis]:
+    """A worker that is there, and takes nothing."""
+    beats = itertools.count(1)
+
+    async def live() -> None:
+        while True:
+            word = Announcement("idler", 1, INFO, next(beats))
+            redis.hset(f"cliffhanger:{model}:workers", "idler", encode(word))
+            await asyncio.sleep(LOOK_S / 2)
+
+    with Redis.from_url(url) as redis:
+        life = asyncio.create_task(live())
+        try:
+            yield redis
+        finally:
+            life.cancel()
+
+
+async def handed_over(redis: Redis, model: str) -> str:
+    queued = f"saq:cliffhanger:{model}:queued"
+    await eventually(lambda: redis.llen(queued) == 1)
+    return queued
+
+
+async def test_a_job_that_was_taken_and_never_begun_is_handed_over_again(
+    url: str, model: str
+) -> None:
+    """Its worker died, or its connection, between the two."""
+    quill = Quill()
+    async with open_queue(url, model=model) as queue:
+        async with idler(url, model) as redis:
+            await queue.submit(job(1))
+            first = redis.lpop(await handed_over(redis, model))
+            second = redis.lindex(await handed_over(redis, model), 0)
+            assert first != second
+        async with working(queue, quill):
+            quill.end(1)
+            assert (await last_of(queue, 1)).event == "finished"
+            assert quill.taken == [1]
+
+
+async def test_a_job_whose_end_cannot_be_read_has_failed(url: str, model: str) -> None:
+    """A worker of another version, perhaps: it is not handed round for ever."""
+    saq = Saq.from_url(url, name=f"cliffhanger:{model}")
+    async with open_queue(url, model=model) as queue, idler(url, model) as redis:
+        await queue.submit(job(1))
+        await handed_over(redis, model)
+        record = await saq.dequeue(timeout=1)
+        assert record is not None
+        await saq.finish(record, Status.COMPLETE, result='{"told": "otherwise"}')
+        assert (await last_of(queue, 1)).event == "failed"
+    await saq.disconnect()
+
+
+async def test_a_job_handed_over_comes_back_when_no_worker_is_left(
+    url: str, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And has its place in the line again, where it can be seen and cancelled."""
+    monkeypatch.setattr(pulse, "LOST_AFTER_S", LOOK_S)
+    async with open_queue(url, model=model) as queue:
+        async with idler(url, model) as redis:
+            await queue.submit(job(1))
+            queued = await handed_over(redis, model)
+        async with asyncio.timeout(PATIENCE_S):
+            while (await queue.state()).waiting != (1,):
+                await asyncio.sleep(0.01)
+        with Redis.from_url(url) as redis:
+            assert redis.llen(queued) == 0
+        await queue.cancel(1)
+        assert (await last_of(queue, 1)).event == "cancelled"
