@@ -64,7 +64,6 @@ def fill(path: Path, n_stories: int, n_votes: int) -> None:
         for statement in later:
             connection.execute(statement)
         connection.commit()
-        connection.execute("ANALYZE")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

@@ -266,7 +266,7 @@ class SqlStore(CommunityStore, PersonStore, RoundStore):
             return None
         question = select_stories().where(is_readable(community_id, genre), stories.c.id == chosen)
         found = await self._stories(question)
-        # None there only if stories were deleted since they were counted.
+        # None there only if stories were deleted meanwhile, or two were finished at one moment.
         return found[0] if found else await self.random_story(community_id, genre)
 
     async def count_stories(
