@@ -60,7 +60,7 @@ from bot.telegram.settings_panel import SettingsPanel
 from bot.telegram.story_handlers import StoryHandlers
 from bot.telegram.story_links import StoryLinks
 from bot.telegram.top_list import TopList
-from bot.telegram.view import text_page
+from bot.telegram.view import OFFERED, text_page
 from bot.telegram.webhook import Webhook, WebhookAddress
 from bot.texts import DEFAULT, languages, say
 
@@ -242,8 +242,7 @@ _SCOPES = {
 
 def _command_lists(language: str) -> dict[str, list[tuple[str, str]]]:
     """What the menu offers to everybody, and to those who run a group."""
-    names = (*wording.COMMANDS, *wording.MORE_COMMANDS)
-    everybody = [(name, say(f"help-{name}", language)) for name in names]
+    everybody = [(name, say(f"help-{name}", language)) for name in OFFERED]
     managers = [(name, say(f"help-{name}", language)) for name in wording.MANAGER_COMMANDS]
     return {
         BotCommandScope.DEFAULT: everybody,

@@ -28,6 +28,9 @@ _LEAST_BODY = 1_000
 _MAX_TITLE = 200
 _OPENINGS_SHOWN = 2
 _CURSOR = " ▍"
+_MORE = ("member", "stats")
+OFFERED = (*wording.COMMANDS, *_MORE)
+"""The commands that are everybody's."""
 EXAMPLE = '/story horror "The Keeper" A lonely lighthouse'
 # "@name" would call a member. A word joiner (U+2060, no width) after the @ keeps it a mere word.
 _MENTION = re.compile(r"@(?=\w)")
@@ -163,7 +166,7 @@ def help_pages(locale: str) -> list[Page]:
     ]
     lines += [
         f"/{name} · {escape(say(f'help-{name}', locale))}"
-        for name in (*wording.MORE_COMMANDS, *wording.MANAGER_COMMANDS)
+        for name in (*_MORE, *wording.MANAGER_COMMANDS)
     ]
     return line_pages([f"<b>{escape(say('help-title', locale))}</b>", *lines, "", example])
 

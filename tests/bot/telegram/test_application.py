@@ -8,8 +8,9 @@ import pytest
 from telegram import Bot
 
 from bot.errors import PlatformError
+from bot.telegram.view import OFFERED
 from bot.texts import DEFAULT, languages
-from bot.wording import COMMANDS, MANAGER_COMMANDS, MORE_COMMANDS
+from bot.wording import MANAGER_COMMANDS
 
 from .conftest import House, Street
 
@@ -109,8 +110,8 @@ async def test_commands_are_published_only_when_they_changed(
         for (scope, _), commands in fake.methods.commands.items()
     }
     assert offered == {
-        "{'type': 'default'}": [*COMMANDS, *MORE_COMMANDS],
-        "{'type': 'all_chat_administrators'}": [*COMMANDS, *MORE_COMMANDS, *MANAGER_COMMANDS],
+        "{'type': 'default'}": list(OFFERED),
+        "{'type': 'all_chat_administrators'}": [*OFFERED, *MANAGER_COMMANDS],
     }
     lists = 2 * len(languages())
     assert len(fake.calls("setMyCommands")) == lists
@@ -124,7 +125,7 @@ async def test_commands_are_published_only_when_they_changed(
     assert fake.methods.descriptions["short_description", ""] == (
         "Short film stories in a genre you choose. You vote; the best rise."
     )
-    monkeypatch.setattr("bot.telegram.application.wording.COMMANDS", COMMANDS[:3])
+    monkeypatch.setattr("bot.telegram.application.OFFERED", OFFERED[:3])
     async with street.house():
         pass
     assert len(fake.calls("setMyCommands")) == 2 * lists

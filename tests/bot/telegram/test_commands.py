@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fakes.telegram_api.world import ANONYMOUS
 
-from bot.wording import COMMANDS, MANAGER_COMMANDS, MORE_COMMANDS
+from bot.telegram.view import OFFERED
+from bot.wording import MANAGER_COMMANDS
 
 from .conftest import House, Street
 
@@ -44,10 +45,7 @@ async def test_every_command_is_answered(street: Street, house: House) -> None:
     for command, answer in expected.items():
         asked = await fake.say(ann, chat, command)
         await chat.wait_for(lambda m, answer=answer: answer in m.text, after=asked)
-    assert {command.split()[0].removeprefix("/") for command in expected} >= {
-        *COMMANDS,
-        *MORE_COMMANDS,
-    }
+    assert {command.split()[0].removeprefix("/") for command in expected} >= set(OFFERED)
     assert all(m.link_preview_disabled for m in chat.bot_messages if not m.document)
 
 
@@ -58,7 +56,7 @@ async def test_help_and_genres_can_be_tapped(street: Street, house: House) -> No
     await fake.say(ann, chat, "/help")
     shown = await chat.wait_for(lambda m: "What I can do" in m.text)
     assert shown.entity_texts("bot_command") == [
-        f"/{name}" for name in (*COMMANDS, *MORE_COMMANDS, *MANAGER_COMMANDS)
+        f"/{name}" for name in (*OFFERED, *MANAGER_COMMANDS)
     ]
     assert shown.entity_texts("code") == ['/story horror "The Keeper" A lonely lighthouse']
     await fake.say(ann, chat, "/genres")
