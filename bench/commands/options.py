@@ -22,6 +22,10 @@ Precision = Annotated[
     base.Precision,
     typer.Option(help="Of our engine's weights.", show_default="the fastest of this machine"),
 ]
+Device = Annotated[
+    base.Device,
+    typer.Option(help="Where our engine and transformers run; other libraries stay on the CPU."),
+]
 OutputDir = Annotated[Path, typer.Option(help="Folder for the results.")]
 RESULTS = Path("runs/bench")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.options import RESULTS, Model, OutputDir, Precision, Prompts, numbers
+from bench.commands.options import RESULTS, Device, Model, OutputDir, Precision, Prompts, numbers
 
 if TYPE_CHECKING:
     from bench.serve import Results
@@ -25,6 +25,7 @@ def serve(
     rounds: Annotated[int, typer.Option(min=1, help="Times each figure is taken.")] = 3,
     prompts: Prompts = None,
     precision: Precision = "auto",
+    device: Device = "cpu",
     gguf: Annotated[
         Path | None,
         typer.Option(
@@ -58,6 +59,7 @@ def serve(
         prompts=read_prompts(prompts) if prompts else built_in(),
         new_tokens=new_tokens,
         precision=precision,
+        device=device,
         gguf=str(gguf) if gguf else None,
         openvino_model=str(openvino_model) if openvino_model else None,
     )

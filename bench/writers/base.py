@@ -15,6 +15,9 @@ from model.engine import SamplingParams
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 """Of our engine's weights, as `model.torch_engine.open_engine` takes it."""
 
+Device = Literal["cpu", "cuda", "mps"]
+"""Where whatever runs on torch runs; other libraries stay on the CPU."""
+
 SAMPLING = SamplingParams()
 """How every writer samples, as far as its library can: the product's own defaults."""
 
@@ -28,6 +31,7 @@ class Plan:
     """Genre and opening."""
     new_tokens: int
     precision: Precision = "auto"
+    device: Device = "cpu"
     gguf: str | None = None
     """File that llama.cpp and OpenVINO read; None: the default model's."""
     openvino_model: str | None = None

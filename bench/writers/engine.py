@@ -22,8 +22,9 @@ class EngineWriter:
 
     def prepare(self, plan: Plan) -> Ready:
         self._open(plan, 1)
-        about = self._engine.info.dtype
+        info = self._engine.info
         self.close()
+        about = info.dtype if info.device == "cpu" else f"{info.dtype} on {info.device}"
         return Ready(plan.model, about)
 
     def open(self, plan: Plan, ready: Ready, n_stories: int) -> None:
@@ -31,7 +32,9 @@ class EngineWriter:
 
     def _open(self, plan: Plan, slots: int) -> None:
         self._loop = asyncio.Runner()
-        self._engine = open_engine(plan.model, device="cpu", precision=plan.precision, slots=slots)
+        self._engine = open_engine(
+            plan.model, device=plan.device, precision=plan.precision, slots=slots
+        )
         self._loop.run(self._engine.__aenter__())
 
     def write(

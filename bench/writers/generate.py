@@ -26,9 +26,10 @@ class GenerateWriter:
         import torch
         from transformers import AutoModelForCausalLM
 
-        self._model: Any = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             ready.path, dtype=torch.float32, local_files_only=True
         )
+        self._model = model.to(plan.device)
 
     def write(
         self, stories: Sequence[Asked], new_tokens: int, shown: Callable[[int], None]
@@ -42,8 +43,8 @@ class GenerateWriter:
         mask = [[0] * left + [1] * (width - left) for left in padding]
         set_seed(stories[0].seed)
         output = self._model.generate(
-            torch.tensor(rows),  # (B, T)
-            attention_mask=torch.tensor(mask),
+            torch.tensor(rows, device=self._model.device),  # (B, T)
+            attention_mask=torch.tensor(mask, device=self._model.device),
             streamer=_FirstTokens(len(stories), shown),
             max_new_tokens=new_tokens,
             min_new_tokens=new_tokens,

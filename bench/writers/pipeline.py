@@ -27,7 +27,7 @@ class PipelineWriter:
         from transformers import pipeline
 
         self._pipe: Any = pipeline(
-            "text-generation", model=ready.path, dtype=torch.float32, device="cpu"
+            "text-generation", model=ready.path, dtype=torch.float32, device=plan.device
         )
 
     def write(
