@@ -43,7 +43,7 @@ async def as_there(bot: TelegramBot, caller: Caller, group_id: int) -> Caller | 
         return await as_there(bot, caller, error.new_chat_id)
     except (BadRequest, Forbidden):
         return None
-    if not _is_in(member):
+    if not is_in(member):
         return None
     is_manager = isinstance(member, ChatMemberOwner) or _may(member, "can_change_info")
     is_moderator = is_manager or _may(member, "can_delete_messages")
@@ -124,7 +124,8 @@ async def story_url(service: StoryService, story_id: int, group_id: str, usernam
     return there or link(username, f"story_{story_id}_{group_id}")
 
 
-def _is_in(member: ChatMember) -> bool:
+def is_in(member: ChatMember) -> bool:
+    """Whether somebody is in a chat at all."""
     if isinstance(member, ChatMemberRestricted):
         return member.is_member
     return member.status not in (ChatMember.LEFT, ChatMember.BANNED)

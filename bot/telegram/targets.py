@@ -15,6 +15,7 @@ from telegram.error import BadRequest, Forbidden
 
 from bot.domain import Caller
 from bot.telegram.asking import Place, TelegramBot
+from bot.telegram.community import is_in
 from bot.texts import say
 
 HERE = "here"
@@ -72,10 +73,13 @@ async def find_target(bot: TelegramBot, caller: Caller, typed: str) -> str:
         if chat.type != ChatType.CHANNEL:
             raise TargetRefused(say("telegram-target-unknown", locale))
         title = chat.title or str(chat.id)
+        member = await bot.get_chat_member(chat.id, int(caller.member_id))
+        if not is_in(member):  # whom its title is not for
+            raise TargetRefused(say("telegram-target-unknown", locale))
+        if not _may_post(member):
+            raise TargetRefused(say("telegram-target-not-yours", locale, title=title))
         if not _may_post(await bot.get_chat_member(chat.id, bot.id)):
             raise TargetRefused(say("telegram-target-not-mine", locale, title=title))
-        if not _may_post(await bot.get_chat_member(chat.id, int(caller.member_id))):
-            raise TargetRefused(say("telegram-target-not-yours", locale, title=title))
     except (BadRequest, Forbidden):
         raise TargetRefused(say("telegram-target-unknown", locale)) from None
     return str(chat.id)

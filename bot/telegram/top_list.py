@@ -75,7 +75,8 @@ class TopList:
         try:
             page = await self._page(view, caller, locale, press.bot.username)
         except NoStories:  # an empty list keeps its buttons, or there would be no way back
-            nothing = escape(say("top-nothing", locale))
+            title = escape(_title(view, self._genres, locale))
+            nothing = f"<b>{title}</b>\n{escape(say('top-nothing', locale))}"
             page = Page(nothing, top_keyboard(view, more=False, genres=self._genres, locale=locale))
         await press.show(page)
 

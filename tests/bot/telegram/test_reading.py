@@ -74,7 +74,9 @@ async def test_top_is_turned_and_filtered_by_buttons(
     await fake.press(bob, top, "week")
     assert top.text.startswith("The best drama stories · week\n🥇") and top.has_button("✅ week")
     await fake.press(bob, top, "Everywhere")
-    assert top.text == "Nothing here. Choose another genre or time."
+    assert top.text == (
+        "The best drama stories · week · everywhere\nNothing here. Choose another genre or time."
+    )
     await fake.press(bob, top, "Only here")
     assert top.text.startswith("The best drama stories · week")
     assert group.bot_messages == [top], "one message, edited"
