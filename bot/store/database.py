@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -36,6 +37,8 @@ _SWITCH_TRIES = 50
 READERS = 4
 """Reading connections to one SQLite file; each is a thread."""
 POSTGRES_CONNECTIONS = 10
+IDLE_S = 1.0
+"""A connection to PostgreSQL that was not used for so long is tried before it is."""
 JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
 """Cut the write-ahead log back to this size when it has been copied into the database."""
 
@@ -151,14 +154,34 @@ def reading_engine(url: URL) -> AsyncEngine:
 
 def _postgres_engine(url: URL) -> AsyncEngine:
     try:
-        return create_async_engine(
-            url, pool_size=POSTGRES_CONNECTIONS, pool_pre_ping=True, hide_parameters=True
-        )
+        engine = create_async_engine(url, pool_size=POSTGRES_CONNECTIONS, hide_parameters=True)
     except ModuleNotFoundError as missing:
         raise DatabaseError(
             f"PostgreSQL needs the package {missing.name}. Install it with "
             "`pip install 'cliffhanger[postgres]'`."
         ) from missing
+    _ask_the_idle(engine)
+    return engine
+
+
+def _ask_the_idle(engine: AsyncEngine) -> None:
+    """Replace connections that were lost while nobody used them.
+
+    SQLAlchemy's `pool_pre_ping` asks before every use: three rounds of a vote's eleven.
+    """
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def on_checkin(_connection: Any, record: Any) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def on_checkout(connection: Any, record: Any, _proxy: object) -> None:
+        now = time.monotonic()
+        if now - record.info.get("used_at", now) > IDLE_S:
+            try:
+                connection.ping()
+            except Exception as error:
+                raise exc.InvalidatePoolError from error
 
 
 def _autocommit(engine: AsyncEngine) -> AsyncEngine:

@@ -18,7 +18,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.errors import DatabaseError, StoreBusy
-from bot.store import open_store, upgrade
+from bot.store import database, open_store, upgrade
 from bot.store.database import parse_url, sqlite_path
 from bot.store.store import SqlStore
 
@@ -106,6 +106,21 @@ async def test_postgres_restarted_under_load_loses_no_vote(
             await asyncio.to_thread(own_server.start)
             await voting.more(50)
         await voting.assert_all_are_there(store)
+
+
+async def test_connections_lost_while_nobody_used_them_are_not_noticed(
+    own_server: PostgresServer,
+    make_house: Callable[[SqlStore], House],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(database, "IDLE_S", 0.0)
+    await upgrade(own_server.url)
+    async with SqlStore(own_server.url) as store:
+        house = make_house(store)
+        await asyncio.gather(*(house.member(f"member-{n}") for n in range(5)))
+        await asyncio.to_thread(own_server.stop)
+        await asyncio.to_thread(own_server.start)
+        await asyncio.gather(*(house.member(f"newcomer-{n}") for n in range(5)))
 
 
 async def refusal(url: str) -> str:
