@@ -108,7 +108,7 @@ def audit(
         return say(key, locale, actor=actor, member=whom)
     name = details["name"]
     return say(
-        key,
+        "audit-setting",
         locale,
         actor=actor,
         setting=say(f"setting-{name}", locale),
