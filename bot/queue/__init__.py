@@ -60,7 +60,7 @@ class WorkerState:
     name: str
     """Machine and process; "here" for the one in this process."""
     slots: int
-    """Stories it writes at the same time; 0 while it is leaving."""
+    """Stories it writes at the same time; while it is leaving, those it still writes."""
     engine: EngineInfo
 
 

@@ -198,7 +198,8 @@ class Shift:
         self._beat += 1
         word = Announcement(
             name=f"{socket.gethostname()}:{os.getpid()}",
-            slots=self._writer.slots,
+            # One that takes no more still has what it is writing: no slot of another's is meant.
+            slots=max(self._writer.slots, len(self._tasks)),
             engine=self._writer.info,
             beat=self._beat,
             is_gone=is_gone,
