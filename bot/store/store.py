@@ -258,7 +258,6 @@ class SqlStore(CommunityStore, PersonStore, RoundStore):
         return await self._stories(question.order_by(*newest_first).limit(limit).offset(offset))
 
     async def random_story(self, community_id: int, genre: str | None = None) -> Story | None:
-        readable = is_readable(community_id, genre)
         async with self._db.read() as connection:
             n = await chance.count_some(connection, community_id, genre)
             chosen = await chance.random_id(connection, community_id, genre, n)

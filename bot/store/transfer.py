@@ -141,7 +141,10 @@ async def _fill(
 
 @asynccontextmanager
 async def _references_checked_at_the_end(connection: AsyncConnection) -> AsyncIterator[None]:
-    """All at once, several times as fast as row by row."""
+    """All at once, several times as fast as row by row.
+
+    `isolate_from_table` would have SQLAlchemy leave them out of tables it makes from now on.
+    """
     if connection.dialect.name == "sqlite":  # which was opened without
         yield
         await connection.run_sync(check_references)
@@ -149,10 +152,10 @@ async def _references_checked_at_the_end(connection: AsyncConnection) -> AsyncIt
     tables = metadata.sorted_tables
     constraints = [found for table in tables for found in table.foreign_key_constraints]
     for constraint in constraints:
-        await connection.execute(DropConstraint(constraint))
+        await connection.execute(DropConstraint(constraint, isolate_from_table=False))
     yield
     for constraint in constraints:
-        await connection.execute(AddConstraint(constraint))
+        await connection.execute(AddConstraint(constraint, isolate_from_table=False))
 
 
 async def _prepare(connection: AsyncConnection, url: URL, *, replace: bool) -> None:
