@@ -14,7 +14,18 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import URL, Column, Table, func, insert, select, text, tuple_
+from sqlalchemy import (
+    URL,
+    Column,
+    ForeignKeyConstraint,
+    MetaData,
+    Table,
+    func,
+    insert,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import AddConstraint, DropConstraint
 
@@ -141,21 +152,25 @@ async def _fill(
 
 @asynccontextmanager
 async def _references_checked_at_the_end(connection: AsyncConnection) -> AsyncIterator[None]:
-    """All at once, several times as fast as row by row.
-
-    `isolate_from_table` would have SQLAlchemy leave them out of tables it makes from now on.
-    """
+    """All at once, several times as fast as row by row."""
     if connection.dialect.name == "sqlite":  # which was opened without
         yield
         await connection.run_sync(check_references)
         return
-    tables = metadata.sorted_tables
-    constraints = [found for table in tables for found in table.foreign_key_constraints]
+    constraints = _references()
     for constraint in constraints:
-        await connection.execute(DropConstraint(constraint, isolate_from_table=False))
+        await connection.execute(DropConstraint(constraint))
     yield
     for constraint in constraints:
-        await connection.execute(AddConstraint(constraint, isolate_from_table=False))
+        await connection.execute(AddConstraint(constraint))
+
+
+def _references() -> list[ForeignKeyConstraint]:
+    """Of a copy of the tables: SQLAlchemy makes no table any more with what was once added."""
+    tables = MetaData(naming_convention=metadata.naming_convention)
+    for table in metadata.sorted_tables:
+        table.to_metadata(tables)
+    return [found for table in tables.sorted_tables for found in table.foreign_key_constraints]
 
 
 async def _prepare(connection: AsyncConnection, url: URL, *, replace: bool) -> None:
