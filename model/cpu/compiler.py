@@ -59,8 +59,10 @@ def team() -> Any:
 
     The pool must be the same one: two would fight for the cores.
     """
+    import torch  # noqa: F401 (it brings the pool)
+
     try:
-        library = ctypes.CDLL(None)  # torch has loaded its own
+        library = ctypes.CDLL(None)
         run = library.GOMP_parallel
         for name in ("omp_get_thread_num", "omp_get_num_threads", "GOMP_barrier"):
             address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
