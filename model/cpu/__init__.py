@@ -1,7 +1,8 @@
 """The fastest way through a model on a CPU: our own kernels, in bfloat16.
 
 One call runs all layers in torch's threads, so nothing is paid between operations. `compiler` has
-what numba lacks for it, `kernels` the pass itself, `pages` the memory, `decoder` the `Decoder`.
+what numba lacks for it, `kernels` the pass with its `attention`, `pages` the memory, `decoder` the
+`Decoder`.
 """
 
 from __future__ import annotations
