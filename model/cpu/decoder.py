@@ -44,7 +44,7 @@ class CpuDecoder:
         self._kept: list[Tensor] = []
         """What the plan has addresses of."""
         run = team()
-        assert run is not None  # noqa: S101 (can_run has seen to it)
+        assert run is not None  # noqa: S101 (model.cpu.available has seen to it)
         self._team = run
         self._kernel = pass_kernel(
             architecture.head_dim, architecture.n_heads // architecture.n_kv_heads, folder

@@ -12,11 +12,12 @@ import secrets
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import pytest
 from fakes.core import PATIENCE_S, eventually
+from fakes.queue_at_work import last_of, working
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from servers import redis
@@ -29,7 +30,6 @@ from bot.queue import (
     SentBack,
     StoryQueue,
     WorkerState,
-    Writer,
     open_queue,
 )
 from bot.queue.memory import FIRST_GUESS_S, MAX_CRASHES, MemoryQueue
@@ -90,24 +90,6 @@ class Pen:
             assert self.taken == list(story_ids)
         else:
             assert sorted(self.taken) == sorted(story_ids)
-
-
-@asynccontextmanager
-async def working(queue: StoryQueue, pen: Writer) -> AsyncIterator[None]:
-    task = asyncio.create_task(queue.work(pen))
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-async def last_of(queue: StoryQueue, story_id: int) -> JobUpdate:
-    async with asyncio.timeout(PATIENCE_S):
-        async for update in queue.updates(story_id):
-            last = update
-    return last
 
 
 async def becomes(queue: StoryQueue, wanted: Callable[[QueueState], bool]) -> QueueState:

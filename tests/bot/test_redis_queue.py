@@ -6,7 +6,6 @@ What happens to it when things break is drilled in tests/drills.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import json
 import secrets
@@ -19,13 +18,14 @@ from pathlib import Path
 
 import pytest
 from fakes.core import PATIENCE_S, eventually
+from fakes.queue_at_work import last_of, working
 from redis import Redis
 from saq.job import Status
 from saq.queue.redis import RedisQueue as Saq
 from servers.redis import WHY_SKIPPED, RedisServer, is_installed
 
 from bot.errors import OperatorError, SettingsError
-from bot.queue import Job, JobUpdate, StoryQueue, open_queue, pulse
+from bot.queue import Job, JobUpdate, open_queue, pulse
 from bot.queue.pulse import LOOK_S
 from bot.queue.wire import Announcement, Report, decode, encode
 from model.engine import EngineInfo, GenerationRequest
@@ -76,24 +76,6 @@ class Quill:
 
 def job(story_id: int, member: str = "ada", prompt: str = "A house") -> Job:
     return Job(story_id, 1, member, GenerationRequest("horror", prompt))
-
-
-@asynccontextmanager
-async def working(queue: StoryQueue, quill: Quill) -> AsyncIterator[None]:
-    task = asyncio.create_task(queue.work(quill))
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-async def last_of(queue: StoryQueue, story_id: int) -> JobUpdate:
-    async with asyncio.timeout(PATIENCE_S):
-        async for update in queue.updates(story_id):
-            last = update
-    return last
 
 
 # -- connections -----------------------------------------------------------------------------------
