@@ -47,6 +47,7 @@ async def test_the_text_grows_while_it_is_written(stage: Stage) -> None:
     message = await finished(answer)
     assert message is growing
     assert message.embeds[0]["description"].startswith(first.removesuffix(" ▌"))
+    assert len(message.embeds[0]["description"]) > len(first)
     assert len(message.versions) >= 2  # a machine with much to do shows the first words at once
 
 
