@@ -9,6 +9,8 @@ import pytest
 from fakes.patience import patience
 from fakes.telegram import FakeChat, FakeMessage, FakeTelegram, FakeUser
 
+from bot.community_settings import CommunitySettings
+from bot.gazette import last_slot
 from bot.telegram.targets import place_of, said
 
 from .conftest import House, Street
@@ -49,11 +51,13 @@ class Newsroom:
         asked = await self.fake.say(self.ann, self.group, f'/story horror "{title}" The door')
         return await self.group.wait_for(lambda m: m.has_button("👍"), after=asked)
 
-    async def until_the_slot_is_known(self, house: House) -> None:
-        """A first digest waits for the next time."""
+    async def on_the_next_day(self, house: House) -> None:
+        """Go to a minute after the next digest is due; a first one waits for it."""
         async with patience(15):
             while not await house.service.note("digest:1"):
                 await asyncio.sleep(0.01)
+        now, hour = self.street.now(), CommunitySettings().digest_hour
+        self.street.later_s += last_slot(now, "day", hour) + DAY_S + 60 - now
 
 
 @pytest.fixture
@@ -78,8 +82,7 @@ async def test_the_best_of_the_day_are_posted_once_in_the_group(
     assert panel.text.startswith("Digest: every day")
     panel = await news.choose("digest_channel", "in this group")
     assert panel.text.startswith("Digest's channel: in this group")
-    await news.until_the_slot_is_known(house)
-    news.street.later_s += DAY_S
+    await news.on_the_next_day(house)
     digest = await news.group.wait_for(lambda m: "🥇 Cara & cruz" in m.text)
     assert digest.text.startswith("Lo mejor del día"), "in the language the story was told in"
     assert digest.thread_id is None and digest.buttons == []
@@ -98,8 +101,7 @@ async def test_a_topic_is_chosen_by_a_link_to_one_of_its_messages(
     await news.story("The door")
     await news.choose("digest", "every day")
     await news.choose("language", "English")
-    await news.until_the_slot_is_known(house)
-    news.street.later_s += DAY_S
+    await news.on_the_next_day(house)
     digest = await news.group.wait_for(lambda m: m.text.startswith("The best of the day"))
     assert digest.thread_id == topic
     trail = await news.choose("digest", "Back", "Who changed what")
