@@ -14,11 +14,13 @@ from torch import Tensor
 
 from model.decoder import Decoder, Piece
 from model.engine import FinishReason, SamplingParams
-from model.sampling import BatchSampling, next_tokens
+from model.sampling import BatchSampling
 
 _READ_TOKENS = 48
 """Most prompt tokens read in one step, so that newcomers hold up the stories in writing by little:
 on two CPU cores a step of 16 stories with these takes two and a half times one without."""
+_MOST_FOLD = 8
+"""So many times more are read at most where newcomers are so many times those in writing."""
 
 
 @dataclass(eq=False)
@@ -119,15 +121,19 @@ class StoryBatch:
     def _readers(self) -> list[tuple[Sequence, int]]:
         """Newcomers to read from in this step, the oldest first, and up to which token.
 
-        A prompt is cut at the same places whoever else is reading, so that its story is the same.
+        The few may wait for the many: where more wait to begin than write, more is read. A prompt
+        is cut at the same places whoever else is reading, so that its story is the same.
         """
-        budget, readers = _READ_TOKENS, []
+        fold = len(self._newcomers) // (len(self._rows) + 1)
+        budget, readers = _READ_TOKENS * min(max(1, fold), _MOST_FOLD), []
         for sequence in self._newcomers:
             stop = min(sequence.n_read + _READ_TOKENS, len(sequence.prompt))
             budget -= stop - sequence.n_read
             if budget < 0:
                 break
             readers.append((sequence, stop))
+            if stop < len(sequence.prompt):  # none but the last is read in part
+                break
         return readers
 
     def _go_on(self, rows: list[Sequence], readers: list[tuple[Sequence, int]]) -> list[Sequence]:
@@ -185,11 +191,15 @@ class StoryBatch:
 
     def _choose(self, logits: Tensor, writers: list[Sequence]) -> list[int]:
         """The next token of each of `writers`; logits (B, V)."""
-        for row, sequence in enumerate(writers):  # none ends before its least length
-            if len(sequence.written) < sequence.sampling.min_new_tokens:
-                logits[row, self._control_columns] = -torch.inf
+        young = [  # none ends before its least length
+            row
+            for row, sequence in enumerate(writers)
+            if len(sequence.written) < sequence.sampling.min_new_tokens
+        ]
+        if young:
+            logits[self._tensor(young)[:, None], self._control_columns] = -torch.inf
         rolls = torch.tensor([sequence.roll for sequence in writers], device=self._device)
-        tokens = next_tokens(logits, self._seen, rolls, self._sampling)  # (B,)
+        tokens = self._decoder.next_tokens(logits, self._seen, rolls, self._sampling)  # (B,)
         self._last, self._positions = tokens, self._positions + 1
         self._seen = torch.cat((self._seen, tokens[:, None]), 1)
         chosen: list[int] = tokens.tolist()

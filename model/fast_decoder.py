@@ -19,6 +19,7 @@ from model.architecture import Architecture, Weights
 from model.decoder import Piece
 from model.engine import Precision
 from model.linears import Linear, pack
+from model.sampling import next_tokens
 from model.slots import Slots
 
 
@@ -46,6 +47,8 @@ class _Pass:
 
 class FastDecoder:
     """A model as `Architecture` and weights, packed for `precision` on `device`."""
+
+    next_tokens = staticmethod(next_tokens)
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from model.decoder import Decoder, Piece
 from model.engine import ModelUnusable
+from model.sampling import next_tokens
 from model.slot_cache import SlotCache
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 class GeneralDecoder:
     """See `Decoder`. Reads each piece in a pass of its own."""
+
+    next_tokens = staticmethod(next_tokens)
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model

@@ -19,7 +19,7 @@ from model.engine import SamplingParams
 if TYPE_CHECKING:
     from torch import Tensor
 
-_CANDIDATES = 256
+CANDIDATES = 256
 """Tokens looked at in a row that asks for a nucleus alone (top_k off). Where they do not hold
 top_p of the probability, the row is sorted in full."""
 
@@ -51,7 +51,7 @@ class BatchSampling:
 
         unfiltered = [row.do_sample and not row.top_k and row.top_p == 1 for row in rows]
         wanted = [
-            row.top_k or _CANDIDATES
+            row.top_k or CANDIDATES
             for row, free in zip(rows, unfiltered, strict=True)
             if row.do_sample and not free
         ]

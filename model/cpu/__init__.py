@@ -1,8 +1,9 @@
 """The fastest way through a model on a CPU: our own kernels, in bfloat16.
 
-One call runs all layers in torch's threads, so nothing is paid between operations. `compiler` has
-what numba lacks for it, `kernels` the pass with its `attention`, `pages` the memory, `decoder` the
-`Decoder`.
+One call runs all layers in torch's threads, so nothing is paid between operations: `kernels` has
+the pass with its `attention`, `pages` its memory, `choice` what chooses the tokens after it, and
+`decoder` the `Decoder`. `lanes` (numbers sixteen at a time), `products` and `compiler` have what
+numba lacks for them.
 """
 
 from __future__ import annotations

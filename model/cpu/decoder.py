@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model.architecture import Architecture, Weights
 from model.cpu.attention import PAGE, head_bytes
-from model.cpu.compiler import BLOCK, team
-from model.cpu.kernels import ACTIVATIONS, LAYER, PLAN, pass_kernel, version
+from model.cpu.choice import Chooser
+from model.cpu.compiler import team, version
+from model.cpu.kernels import ACTIVATIONS, LAYER, PLAN, pass_kernel
 from model.cpu.pages import Pages
+from model.cpu.products import BLOCK
 from model.decoder import Piece
 from model.engine import Precision
 
@@ -21,7 +24,7 @@ from model.engine import Precision
 def can_run(architecture: Architecture, weights: Weights) -> bool:
     """Whether the kernels can do a model of these sizes; `weights` are of one of its layers."""
     n_inner, n_hidden = weights["down.weight"].shape
-    return n_inner % BLOCK == n_hidden % BLOCK == architecture.head_dim % 2 == 0
+    return n_inner % BLOCK == n_hidden % BLOCK == architecture.head_dim % BLOCK == 0
 
 
 class CpuDecoder:
@@ -50,17 +53,19 @@ class CpuDecoder:
             architecture.head_dim, architecture.n_heads // architecture.n_kv_heads, folder
         )
         self._plan = np.zeros(1, PLAN)
+        self._plan_at = self._plan.ctypes.data
+        self.next_tokens = Chooser(folder)
         self._n_inner = outer["embedding"].shape[1]
-        frequencies = outer.get("frequencies")
-        # A copy, so that the file they are read from need not stay mapped.
-        self._frequencies = (
-            None if frequencies is None else frequencies.to(torch.float32, copy=True)
-        )
         per_page = (
             architecture.n_layers * architecture.n_kv_heads * head_bytes(architecture.head_dim)
         )
         self._pages = Pages(PAGE, per_page)
         self._rooms: dict[str, Tensor] = {}
+        self._shape: tuple[int, ...] = ()
+        """Of the pass that the plan is laid out for."""
+        self._logits = torch.empty(0, 0)
+        self._in_writing = np.zeros((4, 0), np.int64)
+        """`_stories` of the last pass that had no pieces."""
         self._put_outer(outer)
         rows = [self._put_layer(weights) for weights in layers]
         self._layers = np.array(rows, LAYER)
@@ -74,16 +79,33 @@ class CpuDecoder:
         self, last: Tensor, positions: Tensor, length: int, pieces: Sequence[Piece]
     ) -> Tensor:
         """See `Decoder.forward`. Logits are float32, and lost at the next pass."""
-        tokens, places = last.tolist(), positions.tolist()
-        starts, counts = list(range(len(tokens))), [1] * len(tokens)
-        pages = [self._pages.make_room(slot, place + 1) for slot, place in enumerate(places)]
+        places = positions.tolist()
+        for slot, place in enumerate(places):
+            self._pages.make_room(slot, place + 1)
+        stops = [length]
         for piece in pieces:
-            starts.append(len(tokens))
-            counts.append(len(piece.tokens))
-            tokens += piece.tokens
+            self._pages.make_room(piece.slot, piece.stop)
+            stops.append(piece.stop)
             places += range(piece.start, piece.stop)
-            pages.append(self._pages.make_room(piece.slot, piece.stop))
-        return self._run(tokens, places, starts, counts, pages)
+        if pieces:
+            read = torch.tensor([token for piece in pieces for token in piece.tokens])
+            last, positions = torch.cat((last, read)), torch.tensor(places)
+        stories = self._stories(len(places), pieces)
+        return self._run(last.contiguous(), positions.contiguous(), stories, max(stops))
+
+    def _stories(self, n_rows: int, pieces: Sequence[Piece]) -> NDArray[np.int64]:
+        """First row, number of rows, last row and slot of each story in a pass: (4, S)."""
+        if not pieces:
+            if n_rows != self._in_writing.shape[1]:
+                rows = np.arange(n_rows)
+                self._in_writing = np.stack((rows, np.ones_like(rows), rows, rows))
+            return self._in_writing
+        counts = np.array([len(piece.tokens) for piece in pieces])
+        n_writing = n_rows - counts.sum()
+        slots = np.concatenate((np.arange(n_writing), [piece.slot for piece in pieces]))
+        counts = np.concatenate((np.ones(n_writing, np.int64), counts))
+        ends = counts.cumsum()
+        return np.stack((ends - counts, counts, ends - 1, slots))
 
     def move(self, source: int, target: int, length: int) -> None:
         self._pages.move(source, target)
@@ -94,49 +116,38 @@ class CpuDecoder:
     def release(self) -> None:
         self._pages.release()
         self._rooms.clear()
+        self._shape, self._logits = (), torch.empty(0, 0)
 
     def _run(
-        self,
-        tokens: list[int],
-        places: list[int],
-        starts: list[int],
-        counts: list[int],
-        pages: list[list[int]],
+        self, tokens: Tensor, positions: Tensor, stories: NDArray[np.int64], length: int
     ) -> Tensor:
-        """Logits of each story's last token: its tokens are `counts` from `starts` on."""
-        plan, most_pages = self._plan[0], max(map(len, pages))
-        plan["n_rows"], plan["most_pages"] = len(tokens), most_pages
-        plan["n_stories"] = plan["n_ends"] = len(starts)
-        numbers = {
-            "tokens": tokens,
-            "positions": places,
-            "first_rows": starts,
-            "row_counts": counts,
-            "ends": [start + count - 1 for start, count in zip(starts, counts, strict=True)],
-            "pages": [story + [0] * (most_pages - len(story)) for story in pages],
-        }
-        inputs = {name: torch.tensor(given) for name, given in numbers.items()}
-        if self._frequencies is not None:
-            angles = inputs["positions"][:, None] * self._frequencies  # (N, D / 2)
-            inputs["cosines"], inputs["sines"] = angles.cos(), angles.sin()
-        n_logits = int(plan["n_logits"])
-        inputs["logits"] = self._room("logits", len(starts) * n_logits * 4)
-        for name, tensor in inputs.items():
-            plan[name] = tensor.data_ptr()
-        n_threads = torch.get_num_threads()
-        self._lay_out(len(tokens), most_pages, n_threads)
-        self._team(self._kernel, self._plan.ctypes.data, n_threads, 0)
-        return inputs["logits"].view(torch.float32).view(-1, n_logits)[:, : self.n_vocab]
+        """Logits of each story's last token; `length` is that of the longest story."""
+        plan, n_stories = self._plan[0], stories.shape[1]
+        n_pages = _up(-(-length // PAGE), 8)
+        shape = len(tokens), n_stories, n_pages, torch.get_num_threads()
+        if shape != self._shape:  # most passes are as the one before
+            self._lay_out(*shape)
+            self._shape = shape
+        plan["tokens"], plan["positions"] = tokens.data_ptr(), positions.data_ptr()
+        plan["stories"] = stories.ctypes.data
+        table = self._pages.table
+        plan["pages"], plan["pages_step"] = table.ctypes.data, table.shape[1]
+        self._team(self._kernel, self._plan_at, shape[-1], 0)
+        return self._logits[:, : self.n_vocab]
 
-    def _lay_out(self, n_rows: int, n_pages: int, n_threads: int) -> None:
+    def _lay_out(self, n_rows: int, n_stories: int, n_pages: int, n_threads: int) -> None:
         """Put into the plan where a pass of `n_rows` tokens works."""
-        plan = self._plan[0]
+        plan, head_dim = self._plan[0], self.architecture.head_dim
+        plan["n_rows"], plan["n_stories"] = n_rows, n_stories
         products = n_rows * self._n_inner * 2 + 64 + 2 * n_rows * BLOCK * 4
         own_bytes = _up(max(products, self._attention_bytes(n_pages)), 64)
+        angles = n_rows * head_dim // 2 * 4 if self.architecture.rotary else 0
         sizes = {
             "stream": n_rows * self._n_inner * 4,
+            "cosines": angles,
+            "sines": angles,
             "qkv": n_rows * int(plan["n_qkv"]) * 2,
-            "mixed": n_rows * self.architecture.n_heads * self.architecture.head_dim * 2,
+            "mixed": n_rows * self.architecture.n_heads * head_dim * 2,
             "hidden": n_rows * int(plan["n_hidden"]) * 2,
             "own": own_bytes * n_threads,
         }
@@ -145,14 +156,17 @@ class CpuDecoder:
             plan[name] = address
             address += _up(size, 64)
         plan["own_bytes"] = own_bytes
+        n_logits = int(plan["n_logits"])
+        logits = self._room("logits", n_stories * n_logits * 4)
+        plan["logits"] = logits.data_ptr()
+        self._logits = logits.view(torch.float32).view(n_stories, n_logits)
 
     def _attention_bytes(self, n_pages: int) -> int:
         """What a thread needs to work in, to read from so many pages."""
         architecture = self.architecture
         group = architecture.n_heads // architecture.n_kv_heads
-        n_stripes = -(-architecture.head_dim // BLOCK)
         to_read = n_pages * group * PAGE * (4 + 2)
-        return to_read + group * (architecture.head_dim * 2 + 4 + (n_stripes + 1) * BLOCK * 4) + 192
+        return to_read + group * architecture.head_dim * (2 + 4) + group * 4 + 192
 
     def _room(self, name: str, n_bytes: int) -> Tensor:
         """So many bytes, the same ones from pass to pass: new ones cost the system's time."""
@@ -184,6 +198,7 @@ class CpuDecoder:
         plan["embedding"] = plan["head"] if tied else self._put(packed(outer["embedding"]))
         plan["head_bias"] = self._vector(outer, "head.bias")
         plan["places"] = self._vector(outer, "positions")
+        plan["frequencies"] = self._vector(outer, "frequencies")
         plan["norm_gain"] = self._vector(outer, "norm.weight")
         plan["norm_shift"] = self._vector(outer, "norm.bias")
 

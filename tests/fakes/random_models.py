@@ -9,11 +9,11 @@ import transformers
 
 LLAMA = {
     "vocab_size": 90, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64,
-    "initializer_range": 0.3,
+    "num_key_value_heads": 2, "head_dim": 32, "intermediate_size": 64,
+    "max_position_embeddings": 64, "initializer_range": 0.3,
 }  # fmt: skip
 GPT2 = {
-    "vocab_size": 90, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64,
+    "vocab_size": 90, "n_embd": 64, "n_layer": 3, "n_head": 2, "n_positions": 64,
     "initializer_range": 0.3, "bos_token_id": 1, "eos_token_id": 2,
 }  # fmt: skip
 LLAMA3 = {
@@ -27,7 +27,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "llama with one key head": ("Llama", LLAMA | {"num_key_value_heads": 1}),
     "llama with biases": ("Llama", LLAMA | {"attention_bias": True, "mlp_bias": True}),
     "llama with tied embeddings": ("Llama", LLAMA | {"tie_word_embeddings": True}),
-    "llama with wide heads": ("Llama", LLAMA | {"head_dim": 16}),
+    "llama with wide heads": ("Llama", LLAMA | {"head_dim": 64}),
     "llama 3": ("Llama", LLAMA | {"rope_parameters": LLAMA3}),
     "mistral": ("Mistral", LLAMA | {"sliding_window": None}),
     "qwen2": ("Qwen2", LLAMA),

@@ -176,11 +176,24 @@ def test_newcomers_are_read_together_and_each_prompt_cut_at_its_own_places(
     monkeypatch.setattr(decoder, "forward", counted)
     monkeypatch.setattr("model.batch._READ_TOKENS", 20)
     batch = StoryBatch(decoder, frozenset())
-    for n_prompt in (8, 9, 45, 3, 10):
-        batch.add(Sequence([5] * n_prompt, SamplingParams(do_sample=False), 5))
-    while any(not story.written for story in [*batch._newcomers, *batch._rows]):
-        batch.step()
-    assert passes == [[(0, 8), (0, 9)], [(0, 20)], [(20, 40)], [(40, 45), (0, 3), (0, 10)]]
+
+    def read(prompts: list[int], n_most: int) -> list[list[tuple[int, int]]]:
+        passes.clear()
+        for n_prompt in prompts:
+            batch.add(Sequence([5] * n_prompt, SamplingParams(do_sample=False), n_most))
+        while any(not story.written for story in [*batch._newcomers, *batch._rows]):
+            batch.step()
+        return passes
+
+    # While nobody writes, many are read at once, but none behind one that is read in part.
+    assert read([8, 9, 18, 45, 3], 90) == [
+        [(0, 8), (0, 9), (0, 18), (0, 20)], [(20, 40)], [(40, 45), (0, 3)],
+    ]  # fmt: skip
+    # Five write: as many newcomers are read within the bound; twelve within twice the bound.
+    assert read([8, 9, 45, 3, 10], 90) == [
+        [(0, 8), (0, 9)], [(0, 20)], [(20, 40)], [(40, 45), (0, 3), (0, 10)],
+    ]  # fmt: skip
+    assert read([9] * 22, 5)[0] == [(0, 9)] * 4
 
 
 class Breaking:
@@ -190,6 +203,7 @@ class Breaking:
         self._decoder = decoder
         self.device, self.n_vocab = decoder.device, decoder.n_vocab
         self.move, self.forget, self.release = decoder.move, decoder.forget, decoder.release
+        self.next_tokens = decoder.next_tokens
         self.breaks_rows = False
         self.breaks_on: list[int] | None = None
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -15,12 +16,26 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
+from model import cpu
 from model.batch import Sequence
 from model.engine import SamplingParams
 from model.sampling import BatchSampling, next_tokens, penalise
 
 CPU = torch.device("cpu")
 N_GRID = 1024
+
+Way = Callable[[Tensor, Tensor, Tensor, BatchSampling], Tensor]
+
+
+@pytest.fixture(scope="module", params=["by torch", "by a kernel"])
+def choose(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Way:
+    if request.param == "by torch":
+        return next_tokens
+    if not cpu.available():
+        pytest.skip("no kernels can be compiled here")
+    from model.cpu.choice import Chooser
+
+    return Chooser(tmp_path_factory.mktemp("kernels"))
 
 
 def theirs(logits: Tensor, seen: Tensor, params: SamplingParams) -> Tensor:
@@ -37,7 +52,7 @@ def theirs(logits: Tensor, seen: Tensor, params: SamplingParams) -> Tensor:
     return scores[0].softmax(-1)
 
 
-def ours(logits: Tensor, seen: Tensor, params: SamplingParams) -> Tensor:
+def ours(choose: Way, logits: Tensor, seen: Tensor, params: SamplingParams) -> Tensor:
     """Our probabilities (V,), measured by drawing with every number of an even grid.
 
     A token's share of the draws is its probability to within one step of the grid, so comparing
@@ -46,12 +61,12 @@ def ours(logits: Tensor, seen: Tensor, params: SamplingParams) -> Tensor:
     n_vocab = len(logits)
     rows = BatchSampling.of([params] * N_GRID, n_vocab, CPU)
     grid = (torch.arange(N_GRID) + 0.5) / N_GRID
-    drawn = next_tokens(logits.repeat(N_GRID, 1), seen.expand(N_GRID, -1), grid, rows)
+    drawn = choose(logits.repeat(N_GRID, 1), seen.expand(N_GRID, -1), grid, rows)
     return torch.bincount(drawn, minlength=n_vocab) / N_GRID
 
 
-def assert_same(logits: Tensor, seen: Tensor, params: SamplingParams) -> None:
-    expected, measured = theirs(logits, seen, params), ours(logits, seen, params)
+def assert_same(choose: Way, logits: Tensor, seen: Tensor, params: SamplingParams) -> None:
+    expected, measured = theirs(logits, seen, params), ours(choose, logits, seen, params)
     assert (expected - measured).abs().max() <= 1.01 / N_GRID
     assert bool((expected[measured > 0] > 0).all())  # none that transformers drops
     assert bool((measured[expected > 1.01 / N_GRID] > 0).all())  # all that the grid cannot miss
@@ -67,7 +82,13 @@ def assert_same(logits: Tensor, seen: Tensor, params: SamplingParams) -> None:
 )
 @settings(deadline=None, max_examples=50)
 def test_the_distribution_is_transformers_own(
-    seed: int, spread: float, temperature: float, top_k: int, top_p: float, penalty: float
+    choose: Way,
+    seed: int,
+    spread: float,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    penalty: float,
 ) -> None:
     dice = torch.Generator().manual_seed(seed)
     logits = torch.randn(400, generator=dice) * spread
@@ -75,30 +96,30 @@ def test_the_distribution_is_transformers_own(
     params = SamplingParams(
         temperature=temperature, top_k=top_k, top_p=top_p, repetition_penalty=penalty
     )
-    assert_same(logits, seen, params)
+    assert_same(choose, logits, seen, params)
 
 
 @pytest.mark.parametrize("top_k", [1, 3, 4, 5])
-def test_tokens_as_likely_as_the_kth_all_stay(top_k: int) -> None:
+def test_tokens_as_likely_as_the_kth_all_stay(choose: Way, top_k: int) -> None:
     logits = torch.zeros(300)
     logits[[5, 80, 290]] = 2.0  # three tie for the first places, 297 for the rest
     params = SamplingParams(top_k=top_k, top_p=1.0, temperature=1.0, repetition_penalty=1.0)
-    assert_same(logits, torch.tensor([0]), params)
+    assert_same(choose, logits, torch.tensor([0]), params)
 
 
-def test_a_nucleus_wider_than_the_candidates_is_found_by_sorting_all() -> None:
+def test_a_nucleus_wider_than_the_candidates_is_found_by_sorting_all(choose: Way) -> None:
     logits = torch.linspace(0, 0.1, 2000)  # nearly flat: half of the mass needs about 970 tokens
     params = SamplingParams(top_k=0, top_p=0.5, temperature=1.0, repetition_penalty=1.0)
-    assert_same(logits, torch.tensor([0]), params)
+    assert_same(choose, logits, torch.tensor([0]), params)
     assert int((theirs(logits, torch.tensor([0]), params) > 0).sum()) > 900
 
 
-def test_greedy_takes_the_likeliest_after_the_penalty() -> None:
+def test_greedy_takes_the_likeliest_after_the_penalty(choose: Way) -> None:
     logits = torch.tensor([[2.0, 1.9, -1.0], [-1.0, -1.1, -3.0]])
     seen = torch.tensor([[0, 0], [0, 2]])
     greedy = SamplingParams(do_sample=False, repetition_penalty=1.2)
     rows = BatchSampling.of([greedy, greedy], 3, CPU)
-    assert next_tokens(logits.clone(), seen, torch.zeros(2), rows).tolist() == [1, 1]
+    assert choose(logits.clone(), seen, torch.zeros(2), rows).tolist() == [1, 1]
     penalise(logits, seen, torch.tensor([[1.0], [2.0]]))
     assert logits.tolist() == [
         [2.0, 1.8999999761581421, -1.0],
@@ -108,7 +129,9 @@ def test_greedy_takes_the_likeliest_after_the_penalty() -> None:
 
 @given(seed=st.integers(0, 2**32), order=st.permutations(range(7)))
 @settings(deadline=None, max_examples=50)
-def test_a_rows_choice_does_not_depend_on_its_neighbours(seed: int, order: list[int]) -> None:
+def test_a_rows_choice_does_not_depend_on_its_neighbours(
+    choose: Way, seed: int, order: list[int]
+) -> None:
     kinds = [
         SamplingParams(),
         SamplingParams(do_sample=False, repetition_penalty=1.3),
@@ -123,16 +146,16 @@ def test_a_rows_choice_does_not_depend_on_its_neighbours(seed: int, order: list[
     seen = torch.randint(0, 600, (7, 9), generator=dice)
     uniform = torch.rand(7, generator=dice)
 
-    def choose(index: list[int]) -> list[int]:
+    def chosen_of(index: list[int]) -> list[int]:
         rows = BatchSampling.of([kinds[i] for i in index], 600, CPU)
-        chosen: list[int] = next_tokens(logits[index], seen[index], uniform[index], rows).tolist()
+        chosen: list[int] = choose(logits[index], seen[index], uniform[index], rows).tolist()
         return chosen
 
-    alone = [choose([row])[0] for row in range(7)]
-    assert choose(order) == [alone[row] for row in order]
+    alone = [chosen_of([row])[0] for row in range(7)]
+    assert chosen_of(order) == [alone[row] for row in order]
 
 
-def test_seeded_draws_follow_the_distribution() -> None:
+def test_seeded_draws_follow_the_distribution(choose: Way) -> None:
     """20,000 seeds draw one token each from (0.6, 0.3, 0.1).
 
     By Hoeffding a share strays 0.03 with a chance below 2 exp(-2 * 20,000 * 0.03**2) = 5e-16; and
@@ -145,19 +168,19 @@ def test_seeded_draws_follow_the_distribution() -> None:
     rolls = torch.tensor([Sequence([0], p, 1).roll for p in params])
     logits = torch.tensor([0.6, 0.3, 0.1]).log().repeat(n, 1)
     rows = BatchSampling.of(params, 3, CPU)
-    drawn = next_tokens(logits, torch.zeros(n, 1, dtype=torch.int64), rolls, rows)
+    drawn = choose(logits, torch.zeros(n, 1, dtype=torch.int64), rolls, rows)
     shares = (torch.bincount(drawn, minlength=3) / n).tolist()
     assert all(
         math.isclose(a, b, abs_tol=0.03) for a, b in zip(shares, (0.6, 0.3, 0.1), strict=True)
     )
 
 
-def test_the_ends_of_the_unit_interval_choose_kept_tokens() -> None:
+def test_the_ends_of_the_unit_interval_choose_kept_tokens(choose: Way) -> None:
     logits = torch.tensor([[0.0, 5.0, 1.0, -2.0]]).repeat(2, 1)
     params = SamplingParams(top_k=2, top_p=1.0, temperature=1.0, repetition_penalty=1.0)
     rows = BatchSampling.of([params, params], 4, CPU)
     uniform = torch.tensor([0.0, 1.0])
-    assert next_tokens(logits, torch.zeros(2, 1, dtype=torch.int64), uniform, rows).tolist() == [
+    assert choose(logits, torch.zeros(2, 1, dtype=torch.int64), uniform, rows).tolist() == [
         1,
         2,
     ]

@@ -183,16 +183,23 @@ import sys, torch
 from pathlib import Path
 from fakes.random_models import KINDS, random_model
 from model.architecture import architecture_of, layer_weights, outer_weights
-from model.cpu.compiler import has_dot_products
+from model.cpu.products import has_dot_products
 from model.cpu.decoder import CpuDecoder
+from model.engine import SamplingParams
 from model.general_decoder import decoder_gap
+from model.sampling import BatchSampling, next_tokens
 assert not has_dot_products()
 model = random_model(*KINDS["llama"])
 for parameter in model.parameters():
     parameter.data = parameter.data.bfloat16().float()
 with torch.inference_mode():
     weights = outer_weights(model), layer_weights(model)
-    print(decoder_gap(model, CpuDecoder(architecture_of(model), *weights, Path(sys.argv[1]))))
+    decoder = CpuDecoder(architecture_of(model), *weights, Path(sys.argv[1]))
+    print(decoder_gap(model, decoder))
+    logits, seen, rolls = torch.randn(9, 5000), torch.randint(5000, (9, 7)), torch.rand(9)
+    rows = BatchSampling.of([SamplingParams()] * 9, 5000, torch.device("cpu"))
+    said = decoder.next_tokens(logits.clone(), seen, rolls, rows)
+    assert torch.equal(said, next_tokens(logits, seen, rolls, rows))
 """
 
 
