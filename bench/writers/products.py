@@ -107,12 +107,12 @@ def _by_kernel(matrices: Sequence[Tensor]) -> Step:
     import torch
     from numba import carray, types
 
-    from model.cpu.compiler import barrier, raw, team, thread_count, thread_number
+    from model import cpu
+    from model.cpu.compiler import barrier, raw, run_in_team, share, thread_count, thread_number
     from model.cpu.decoder import packed
     from model.cpu.products import BLOCK, BLOCK_BYTES, multiply
 
-    run_in_team = team()
-    if run_in_team is None:
+    if not cpu.available():
         raise BenchError("the CPU kernels do not run here")
     names = ("n_products", "products", "n_rows", "n_ends", "rows", "own")
     plan_type = np.dtype([(name, np.int64) for name in names])
@@ -127,9 +127,9 @@ def _by_kernel(matrices: Sequence[Tensor]) -> Step:
             product = products[number]
             n_rows = plan.n_rows if number + 1 < plan.n_products else plan.n_ends
             wide, n_blocks = product.n_inputs, product.n_blocks
-            first, stop = n_blocks * thread // n_threads, n_blocks * (thread + 1) // n_threads
+            first, stop = share(n_blocks, thread, n_threads)
             following = products[number + 1 if number + 1 < plan.n_products else 0]
-            n_before = following.n_blocks * thread // n_threads
+            n_before, _ = share(following.n_blocks, thread, n_threads)
             then = following.weights + n_before * BLOCK * following.n_inputs * 2
             for block in range(first, stop):
                 weights = product.weights + block * BLOCK * wide * 2
@@ -154,6 +154,6 @@ def _by_kernel(matrices: Sequence[Tensor]) -> Step:
         rows, own = torch.rand(n_most, widest).bfloat16(), torch.empty(n_threads * n_most * BLOCK)
         addresses = rows.data_ptr(), own.data_ptr()
         plan = np.array([(len(kept), table.ctypes.data, n_rows, n_ends, *addresses)], plan_type)
-        run_in_team(kernel.address, plan.ctypes.data, n_threads, 0)
+        run_in_team(kernel.address, plan.ctypes.data, n_threads)
 
     return step

@@ -21,7 +21,7 @@ from model.cpu.compiler import (
     integers,
     njit,
     octets,
-    team,
+    run_in_team,
     thread_count,
     thread_number,
     version,
@@ -96,9 +96,7 @@ class Chooser:
         plan["seen"], plan["n_seen"] = seen.data_ptr(), seen.shape[1]
         plan["uniform"], plan["tokens"] = uniform.data_ptr(), tokens.data_ptr()
         plan["own"], plan["own_bytes"] = self._own.data_ptr(), own_bytes
-        run = team()
-        assert run is not None  # noqa: S101 (model.cpu.available has seen to it)
-        run(self._kernel, self._plan.ctypes.data, n_threads, 0)
+        run_in_team(self._kernel, self._plan.ctypes.data, n_threads)
         return tokens
 
 

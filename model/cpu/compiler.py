@@ -77,9 +77,22 @@ def team() -> Any:
     return run
 
 
+def run_in_team(kernel: int, plan: int, n_threads: int) -> None:
+    """Run a kernel, by its address and that of its plan, in so many threads of `team`'s pool."""
+    run = team()
+    assert run is not None  # noqa: S101 (model.cpu.available has seen to it)
+    run(kernel, plan, n_threads, 0)
+
+
 thread_number = types.ExternalFunction("omp_get_thread_num", types.intc())
 thread_count = types.ExternalFunction("omp_get_num_threads", types.intc())
 barrier = types.ExternalFunction("GOMP_barrier", types.void())
+
+
+@njit
+def share(n, thread, n_threads):
+    """The first of n that a thread has to do, and the one behind its last."""
+    return n * thread // n_threads, n * (thread + 1) // n_threads
 
 
 # --- Memory ---

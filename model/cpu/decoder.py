@@ -13,7 +13,7 @@ from torch import Tensor
 from model.architecture import Architecture, Weights
 from model.cpu.attention import PAGE, head_bytes
 from model.cpu.choice import Chooser
-from model.cpu.compiler import team, version
+from model.cpu.compiler import run_in_team, version
 from model.cpu.kernels import ACTIVATIONS, LAYER, PLAN, pass_kernel
 from model.cpu.pages import Pages
 from model.cpu.products import BLOCK
@@ -46,9 +46,6 @@ class CpuDecoder:
         self.architecture = architecture
         self._kept: list[Tensor] = []
         """What the plan has addresses of."""
-        run = team()
-        assert run is not None  # noqa: S101 (model.cpu.available has seen to it)
-        self._team = run
         self._kernel = pass_kernel(
             architecture.head_dim, architecture.n_heads // architecture.n_kv_heads, folder
         )
@@ -132,7 +129,7 @@ class CpuDecoder:
         plan["stories"] = stories.ctypes.data
         table = self._pages.table
         plan["pages"], plan["pages_step"] = table.ctypes.data, table.shape[1]
-        self._team(self._kernel, self._plan_at, shape[-1], 0)
+        run_in_team(self._kernel, self._plan_at, shape[-1])
         return self._logits[:, : self.n_vocab]
 
     def _lay_out(self, n_rows: int, n_stories: int, n_pages: int, n_threads: int) -> None:

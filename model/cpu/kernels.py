@@ -23,6 +23,7 @@ from model.cpu.compiler import (
     integers,
     njit,
     raw,
+    share,
     thread_count,
     thread_number,
     version,
@@ -186,7 +187,8 @@ def _all_normed(plan, own, gain, shift):
 @njit
 def _start(matrix, n_inputs, n_outputs, thread, n_threads):
     """Where the weights of a thread's part of a product begin."""
-    return matrix + n_outputs // BLOCK * thread // n_threads * n_inputs // 2 * BLOCK_BYTES
+    first, _ = share(n_outputs // BLOCK, thread, n_threads)
+    return matrix + first * n_inputs // 2 * BLOCK_BYTES
 
 
 @njit
@@ -211,8 +213,8 @@ def _qkv(plan, layer, own, thread, n_threads):
     """Norm, then queries, keys and values: (N, (H + 2 KV) D)."""
     n_rows, n_inner = plan.n_rows, plan.n_inner
     sums = _all_normed(plan, own, layer.norm1_gain, layer.norm1_shift)
-    n_blocks = plan.n_qkv // BLOCK
-    for block in range(n_blocks * thread // n_threads, n_blocks * (thread + 1) // n_threads):
+    first, stop = share(plan.n_qkv // BLOCK, thread, n_threads)
+    for block in range(first, stop):
         _multiply(own, n_inner, n_rows, layer.qkv, layer.qkv_bias, block, sums, BLOCK_BYTES, 0)
         for row in range(n_rows):
             at, to = sums + row * BLOCK_BYTES, plan.qkv + (row * plan.n_qkv + block * BLOCK) * 2
@@ -224,8 +226,7 @@ def _qkv(plan, layer, own, thread, n_threads):
 def _add(plan, inputs, n_inputs, matrix, bias, then, own, thread, n_threads):
     """Add a product of bfloat16 `inputs` (N, n_inputs) to the stream."""
     n_rows, n_inner = plan.n_rows, plan.n_inner
-    n_blocks = n_inner // BLOCK
-    first, stop = n_blocks * thread // n_threads, n_blocks * (thread + 1) // n_threads
+    first, stop = share(n_inner // BLOCK, thread, n_threads)
     for block in range(first, stop):
         ahead = then if block + 1 == stop else 0
         _multiply(inputs, n_inputs, n_rows, matrix, bias, block, own, BLOCK_BYTES, ahead)
@@ -244,8 +245,8 @@ def _up(plan, layer, then, own, thread, n_threads):
     n_rows, n_inner = plan.n_rows, plan.n_inner
     sums = _all_normed(plan, own, layer.norm2_gain, layer.norm2_shift)
     to_values = n_rows * BLOCK_BYTES
-    n_blocks, n_parts = plan.n_hidden // BLOCK, 1 + (plan.gated != 0)
-    first, stop = n_blocks * thread // n_threads, n_blocks * (thread + 1) // n_threads
+    n_parts = 1 + (plan.gated != 0)
+    first, stop = share(plan.n_hidden // BLOCK, thread, n_threads)
     for block in range(first, stop):
         for part in range(n_parts):
             number, target = block * n_parts + part, sums + part * to_values
@@ -285,8 +286,8 @@ def _head(plan, own, thread, n_threads):
     for story in range(n_stories):
         row, target = last_rows[story], own + story * n_inner * 2
         _normed(plan, row, target, plan.norm_gain, plan.norm_shift)
-    n_blocks = plan.n_logits // BLOCK
-    for block in range(n_blocks * thread // n_threads, n_blocks * (thread + 1) // n_threads):
+    first, stop = share(plan.n_logits // BLOCK, thread, n_threads)
+    for block in range(first, stop):
         target = plan.logits + block * BLOCK_BYTES
         _multiply(
             own, n_inner, n_stories, plan.head, plan.head_bias, block,
